@@ -1,0 +1,59 @@
+//! Names of everything that `wrangler.toml` gives the Worker, and what happens without it.
+
+use js_sys::Reflect;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::origin::OriginSite;
+use crate::prices::Target;
+
+/// KV namespace with the price document. Without it every path is 503: what is priced cannot be known.
+pub(super) const PRICES: &str = "PRICES";
+
+/// Service binding to the origin, another Worker. Comes before [`ORIGIN_URL`].
+const ORIGIN: &str = "ORIGIN";
+
+/// Variable: scheme and host of the origin, such as `https://origin.example.com`. Without it and
+/// [`ORIGIN`], requests go on to the zone's own DNS origin, as for any Worker on a route.
+const ORIGIN_URL: &str = "ORIGIN_URL";
+
+/// What the bindings say.
+pub(super) struct Bindings {
+    pub(super) origin: OriginSite,
+}
+
+/// Why requests cannot be served with these bindings.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Misconfigured {
+    /// It is not a plain origin.
+    #[error("ORIGIN_URL must be scheme and host only, such as \"https://origin.example.com\"")]
+    OriginUrl,
+    /// On a developer's machine there is no zone to go on to: the Worker would call itself for ever.
+    #[error("no origin: set ORIGIN_URL, or bind a service as ORIGIN")]
+    NoOrigin,
+}
+
+impl Bindings {
+    /// Reads the bindings for a request to `url`.
+    pub(super) fn read(env: &JsValue, url: &str) -> Result<Self, Misconfigured> {
+        let get = |name: &str| Reflect::get(env, &name.into()).ok().filter(|value| !value.is_undefined() && !value.is_null());
+        if let Some(service) = get(ORIGIN) {
+            return Ok(Self { origin: OriginSite::Service(service.unchecked_into()) });
+        }
+        let origin = match get(ORIGIN_URL).and_then(|value| value.as_string()).filter(|url| !url.is_empty()) {
+            Some(text) => match Target::parse(&text) {
+                Ok(target) if target.path == "/" && target.query.is_empty() => OriginSite::Url(target.origin()),
+                _ => return Err(Misconfigured::OriginUrl),
+            },
+            None if is_loopback(url) => return Err(Misconfigured::NoOrigin),
+            None => OriginSite::Dns,
+        };
+        Ok(Self { origin })
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    Target::parse(url).is_ok_and(|target| {
+        let host = target.authority.rsplit_once(':').map_or(target.authority, |(host, _)| host);
+        host == "localhost" || host == "[::1]" || host.starts_with("127.")
+    })
+}

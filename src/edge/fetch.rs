@@ -1,0 +1,61 @@
+//! [`Fetch`] by the runtime's `fetch`, and deadlines for every call.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use futures_util::future::{Either, select};
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, Headers, Request, RequestInit, Response};
+use worker::Delay;
+
+use crate::ports::{Fetch, NoAnswer, Reply};
+
+/// Calls over the network.
+pub(super) struct WorkerFetch;
+
+impl Fetch for WorkerFetch {
+    async fn post_json(&self, url: &str, body: String, within: Duration) -> Result<Reply, NoAnswer> {
+        let call = || -> Result<(Request, AbortController), JsValue> {
+            let headers = Headers::new()?;
+            headers.set("Content-Type", "application/json")?;
+            headers.set("Accept", "application/json")?;
+            let init = RequestInit::new();
+            init.set_method("POST");
+            init.set_headers(&headers);
+            init.set_body(&body.into());
+            Ok((Request::new_with_str_and_init(url, &init)?, AbortController::new()?))
+        };
+        let (request, abort) = call().map_err(|_| NoAnswer::Connection)?;
+        let options = RequestInit::new();
+        options.set_signal(Some(&abort.signal()));
+        let reply = async {
+            let response = fetch(&js_sys::global(), &request, &options).await?;
+            let text = JsFuture::from(response.text()?).await?;
+            Ok(Reply { status: response.status(), body: text.as_string().unwrap_or_default() })
+        };
+        until(within, &abort, reply).await
+    }
+}
+
+/// Calls `fetch` of the runtime or of a service binding.
+pub(super) async fn fetch(fetcher: &JsValue, request: &Request, options: &RequestInit) -> Result<Response, JsValue> {
+    let function: Function = Reflect::get(fetcher, &"fetch".into())?.dyn_into()?;
+    let promise: Promise = function.call2(fetcher, request, options)?.dyn_into()?;
+    JsFuture::from(promise).await?.dyn_into()
+}
+
+/// The result of `work`, unless the time is over first; then the call is aborted.
+pub(super) async fn until<T>(
+    within: Duration,
+    abort: &AbortController,
+    work: impl Future<Output = Result<T, JsValue>>,
+) -> Result<T, NoAnswer> {
+    match select(pin!(work), pin!(Delay::from(within))).await {
+        Either::Left((result, _)) => result.map_err(|_| NoAnswer::Connection),
+        Either::Right(((), _)) => {
+            abort.abort();
+            Err(NoAnswer::Deadline)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `uint256`: the EVM's number. Only what money and time need, and never silently wrong.
+
+use std::{fmt, str::FromStr};
+
+/// An unsigned integer below 2^256, kept most significant byte first, as the ABI encodes it.
+///
+/// Byte order makes the derived comparison the numeric one.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uint256([u8; 32]);
+
+/// Why a text is not a `uint256`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParseUintError {
+    /// Not one to 78 decimal digits: no sign, no blank, no exponent, no `0x`.
+    #[error("expected decimal digits only")]
+    Digits,
+    /// 2^256 or more.
+    #[error("the number does not fit in 256 bits")]
+    Overflow,
+}
+
+/// 2^256 - 1 has 78 decimal digits.
+const MAX_DIGITS: usize = 78;
+
+impl Uint256 {
+    /// Zero.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// The ABI word: 32 bytes, most significant first.
+    pub const fn to_be_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// The number with this ABI word.
+    pub const fn from_be_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// `self * 10 + digit`, or nothing when it does not fit. The step of every decimal reader here.
+    pub fn push_digit(self, digit: u8) -> Option<Self> {
+        let mut out = self.0;
+        let mut carry = u16::from(digit);
+        for byte in out.iter_mut().rev() {
+            // at most 255 * 10 + 255: the carry into the next byte stays below 256
+            let [high, low] = (u16::from(*byte) * 10 + carry).to_be_bytes();
+            *byte = low;
+            carry = u16::from(high);
+        }
+        (carry == 0).then_some(Self(out))
+    }
+}
+
+impl From<u64> for Uint256 {
+    fn from(value: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[24..].copy_from_slice(&value.to_be_bytes());
+        Self(bytes)
+    }
+}
+
+impl FromStr for Uint256 {
+    type Err = ParseUintError;
+
+    /// Takes `^[0-9]{1,78}$`; leading zeros are allowed and mean nothing.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.as_bytes();
+        if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(ParseUintError::Digits);
+        }
+        digits
+            .iter()
+            .try_fold(Self::ZERO, |number, digit| number.push_digit(digit - b'0'))
+            .ok_or(ParseUintError::Overflow)
+    }
+}
+
+impl fmt::Display for Uint256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        let mut digits = Vec::with_capacity(MAX_DIGITS);
+        loop {
+            let mut remainder = 0_u16;
+            for byte in &mut rest {
+                let value = remainder << 8 | u16::from(*byte);
+                // value < 10 * 256, so the quotient fits in a byte
+                *byte = u8::try_from(value / 10).unwrap_or(u8::MAX);
+                remainder = value % 10;
+            }
+            digits.push(char::from(b'0' + u8::try_from(remainder).unwrap_or(0)));
+            if rest == [0; 32] {
+                break;
+            }
+        }
+        digits.iter().rev().try_for_each(|digit| write!(f, "{digit}"))
+    }
+}
+
+impl fmt::Debug for Uint256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: &str = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+
+    #[test]
+    fn the_largest_number_round_trips_and_one_more_overflows() {
+        assert_eq!(MAX.parse::<Uint256>().map(|n| n.to_string()), Ok(MAX.to_owned()));
+        assert_eq!(MAX.parse(), Ok(Uint256::from_be_bytes([255; 32])));
+        let more = format!("{}6", &MAX[..77]);
+        assert_eq!(more.parse::<Uint256>(), Err(ParseUintError::Overflow));
+    }
+
+    #[test]
+    fn only_digits_are_a_number() {
+        for text in ["", "-1", "+1", " 1", "1 ", "1e4", "0x10", "1_000", "1.0", "١", &"0".repeat(79)] {
+            assert_eq!(text.parse::<Uint256>(), Err(ParseUintError::Digits), "{text:?}");
+        }
+        assert_eq!("010000".parse(), Ok(Uint256::from(10_000)));
+    }
+}

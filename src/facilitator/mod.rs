@@ -1,0 +1,7 @@
+//! Facilitators: the services that know the chain. They verify and settle what the edge has checked.
+//!
+//! Specification: x402 v2 §7. A facilitator's word is read from the body, whatever the status says.
+
+mod client;
+
+pub use client::{Facilitators, Settlement, Verification, VerifiedPayment};

@@ -1,0 +1,247 @@
+//! Outcomes as HTTP: the only file with status codes.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    origin::HeaderEdits,
+    page,
+    ports::{NoAnswer, OriginAnswer, Request},
+    prices::{Route, Snapshot, Target},
+    schemes::Refusal,
+    transports::{http, http_v1},
+    x402::{PaymentRequired, PaymentRequirements, ResourceInfo, SettlementResponse, X402Version, v1},
+};
+
+/// What goes back to the client.
+#[derive(Debug)]
+pub enum Answer<A> {
+    /// Said by us.
+    Ours(OurAnswer),
+    /// The origin's answer with some headers changed; its body untouched.
+    Origins {
+        /// As it came.
+        answer: A,
+        /// Changes to its headers.
+        edits: HeaderEdits,
+    },
+}
+
+/// An answer made here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OurAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body; empty for HEAD and 204.
+    pub body: String,
+}
+
+impl<A> From<OurAnswer> for Answer<A> {
+    fn from(answer: OurAnswer) -> Self {
+        Self::Ours(answer)
+    }
+}
+
+/// What browsers' scripts may read of our answers.
+const EXPOSED: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE";
+const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+const EXPOSE_HEADERS: &str = "Access-Control-Expose-Headers";
+
+/// Headers that paying clients send; a preflight must allow them.
+const ALLOWED_HEADERS: &str = "payment-signature, x-payment, sign-in-with-x, access-control-expose-headers, content-type";
+
+/// Why there was no payment, in the words of the official servers.
+const V2_UNPAID: &str = "Payment required";
+const V1_UNPAID: &str = "X-PAYMENT header is required";
+
+/// The 402 of one request: what is sold, the offers of both versions, and who asks.
+#[derive(Debug)]
+pub struct Challenge<'a> {
+    route: &'a Route,
+    resource: ResourceInfo,
+    v1_offers: Vec<PaymentRequirements>,
+    head_only: bool,
+    html: bool,
+}
+
+impl<'a> Challenge<'a> {
+    /// The challenge of `route` for this request.
+    pub fn new(route: &'a Route, target: &Target<'_>, public_url: Option<&str>, request: &impl Request) -> Self {
+        let resource = route.resource(target, public_url);
+        Self {
+            v1_offers: route.accepts_v1(&resource),
+            route,
+            resource,
+            head_only: request.method().eq_ignore_ascii_case("HEAD"),
+            html: page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref()),
+        }
+    }
+
+    /// Our offers in the shape of a version.
+    pub fn offers(&self, version: X402Version) -> &[PaymentRequirements] {
+        match version {
+            X402Version::V1 => &self.v1_offers,
+            X402Version::V2 => self.route.accepts(),
+        }
+    }
+
+    /// The extensions we advertise.
+    pub fn extensions(&self) -> &Map<String, Value> {
+        self.route.extensions()
+    }
+
+    /// Nobody has paid yet.
+    pub fn unpaid(&self) -> OurAnswer {
+        self.answer(V2_UNPAID, V1_UNPAID, None)
+    }
+
+    /// The payment is wrong; the client can mend it.
+    pub fn refused(&self, refusal: &Refusal, version: X402Version) -> OurAnswer {
+        let reason = refusal.reason(version);
+        // The official servers' text for this case; all others are codes.
+        let text = if *refusal == Refusal::NoMatchingRequirements { "No matching payment requirements" } else { reason.as_str() };
+        self.answer(text, text, None)
+    }
+
+    /// The facilitator would not settle: nothing was charged, the origin's answer is withheld.
+    pub fn settlement_refused(&self, receipt: &SettlementResponse, version: X402Version) -> OurAnswer {
+        let reason = receipt.error_reason.as_deref().unwrap_or_default();
+        let mut answer = self.answer(reason, reason, receipt.payer.as_deref());
+        answer.headers.push(self::receipt(receipt, version));
+        answer
+    }
+
+    fn answer(&self, v2_error: &str, v1_error: &str, payer: Option<&str>) -> OurAnswer {
+        let required = PaymentRequired::new(v2_error, &self.resource, self.route.accepts(), self.route.extensions());
+        let mut headers = vec![
+            (http::PAYMENT_REQUIRED, http::encode_header(&required)),
+            ("Cache-Control", "no-store".to_owned()),
+            (ALLOW_ORIGIN, "*".to_owned()),
+            (EXPOSE_HEADERS, EXPOSED.to_owned()),
+        ];
+        let body = if self.html {
+            headers.push(("Content-Type", "text/html; charset=utf-8".to_owned()));
+            headers.push(("Content-Security-Policy", page::CONTENT_SECURITY_POLICY.to_owned()));
+            page::paywall(&self.resource, self.route.accepts(), v2_error)
+        } else {
+            headers.push(("Content-Type", "application/json".to_owned()));
+            v1::body(v1_error, &self.v1_offers, payer).to_string()
+        };
+        OurAnswer { status: 402, headers, body: if self.head_only { String::new() } else { body } }
+    }
+}
+
+/// The settlement's receipt, in the header of the client's version.
+pub fn receipt(receipt: &SettlementResponse, version: X402Version) -> (&'static str, String) {
+    let name = match version {
+        X402Version::V1 => http_v1::X_PAYMENT_RESPONSE,
+        X402Version::V2 => http::PAYMENT_RESPONSE,
+    };
+    (name, http::encode_header(receipt))
+}
+
+/// A paid answer that the origin does not share with scripts is shared by us: they have paid for it.
+pub fn exposed_to_browsers(answer: &impl OriginAnswer) -> Vec<(&'static str, String)> {
+    let exposed = match answer.header(EXPOSE_HEADERS) {
+        Some(theirs) if !theirs.trim().is_empty() => format!("{theirs}, {EXPOSED}"),
+        _ => EXPOSED.to_owned(),
+    };
+    let mut headers = vec![(EXPOSE_HEADERS, exposed)];
+    if answer.header(ALLOW_ORIGIN).is_none() {
+        headers.push((ALLOW_ORIGIN, "*".to_owned()));
+    }
+    headers
+}
+
+/// A browser asks whether its script may pay.
+pub fn preflight(request: &impl Request) -> OurAnswer {
+    // Only names of methods and headers are echoed, and only in that alphabet.
+    let asked = |name: &str| request.header(name).filter(|value| value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_, ".contains(&b)));
+    let method = asked("Access-Control-Request-Method").unwrap_or_default();
+    let headers = asked("Access-Control-Request-Headers").map_or_else(String::new, |names| format!(", {names}"));
+    OurAnswer {
+        status: 204,
+        headers: vec![
+            (ALLOW_ORIGIN, "*".to_owned()),
+            ("Access-Control-Allow-Methods", format!("GET, HEAD, POST, PUT, PATCH, DELETE, {method}")),
+            ("Access-Control-Allow-Headers", format!("{ALLOWED_HEADERS}{headers}")),
+            ("Access-Control-Max-Age", "600".to_owned()),
+            ("Cache-Control", "no-store".to_owned()),
+            ("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers".to_owned()),
+        ],
+        body: String::new(),
+    }
+}
+
+/// `/.x402/status`: what is deployed and whether its prices are in order. Quotes nothing from the document.
+pub fn status(prices: &Snapshot) -> OurAnswer {
+    let problems: Vec<Value> = prices
+        .problems()
+        .iter()
+        .map(|problem| json!({ "pointer": problem.pointer, "problem": problem.message }))
+        .collect();
+    let body = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "prices": prices.version(),
+        "routes": prices.table().map(crate::prices::PriceTable::len),
+        "problems": problems,
+    });
+    OurAnswer {
+        status: 200,
+        headers: vec![("Content-Type", "application/json".to_owned()), ("Cache-Control", "no-store".to_owned())],
+        body: body.to_string(),
+    }
+}
+
+/// The client's request makes no sense.
+pub fn bad_request(detail: &str) -> OurAnswer {
+    problem(400, "Bad Request", detail, None)
+}
+
+/// The bindings do not say where the origin is.
+pub fn misconfigured() -> OurAnswer {
+    problem(503, "Not configured", "This site is not set up yet; its operator finds the reason in the Worker's log.", None)
+}
+
+/// No good price document was ever seen: serving anything could give away what is priced.
+pub fn prices_unavailable() -> OurAnswer {
+    problem(503, "Prices unavailable", "The prices of this site cannot be read right now; nothing was charged. See /.x402/status.", Some(10))
+}
+
+/// No facilitator answered `/verify`.
+pub fn facilitator_unreachable() -> OurAnswer {
+    problem(503, "Payment service unavailable", "Nothing was charged. Retry with the same payment; do not sign again.", Some(5))
+}
+
+/// A facilitator answered `/verify` with what is no answer.
+pub fn facilitator_nonsense() -> OurAnswer {
+    problem(502, "Payment service failed", "Nothing was charged. Retry with the same payment; do not sign again.", Some(5))
+}
+
+/// Nobody knows whether the money moved.
+pub fn settlement_unknown(deadline: bool) -> OurAnswer {
+    let status = if deadline { 504 } else { 502 };
+    problem(status, "Settlement outcome unknown", "The payment may have been settled. Retry with the same payment; do not sign again.", Some(5))
+}
+
+/// The origin gave no answer.
+pub fn origin_failed(error: NoAnswer) -> OurAnswer {
+    match error {
+        NoAnswer::Deadline => problem(504, "Origin timed out", "The site did not answer in time; nothing was charged.", None),
+        NoAnswer::Connection => problem(502, "Origin unreachable", "The site did not answer; nothing was charged.", None),
+    }
+}
+
+/// RFC 9457 problem details.
+fn problem(status: u16, title: &str, detail: &str, retry_after_seconds: Option<u32>) -> OurAnswer {
+    let body = json!({ "title": title, "status": status, "detail": detail });
+    let mut headers = vec![
+        ("Content-Type", "application/problem+json".to_owned()),
+        ("Cache-Control", "no-store".to_owned()),
+        (ALLOW_ORIGIN, "*".to_owned()),
+        (EXPOSE_HEADERS, EXPOSED.to_owned()),
+    ];
+    headers.extend(retry_after_seconds.map(|seconds| ("Retry-After", seconds.to_string())));
+    OurAnswer { status, headers, body: body.to_string() }
+}

@@ -1,0 +1,99 @@
+//! From a checked payment to a paid answer: verify, origin, settle.
+
+use crate::{
+    facilitator::{Facilitators, Settlement, Verification, VerifiedPayment},
+    origin::{Destination, paid_answer_edits, relayed_answer_edits},
+    ports::{Clock, Fetch, Journal, Origin, OriginAnswer, Request},
+    prices::{PriceTable, Target},
+    schemes::{CheckedPayment, Refusal},
+};
+
+use super::{Answer, Gate, ORIGIN_WITHIN, answer::{self, Challenge}};
+
+impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
+    /// Has the payment verified, asks the origin, settles, and only then lets the answer out.
+    pub(super) async fn charge<R: Request, O: Origin>(
+        &self,
+        payment: CheckedPayment,
+        challenge: &Challenge<'_>,
+        request: &R,
+        target: &Target<'_>,
+        table: &PriceTable,
+        origin: &O,
+    ) -> Answer<O::Answer> {
+        let version = payment.payload().version();
+        let facilitators = Facilitators::new(table.facilitators(), self.fetch);
+        let payment = match facilitators.verify(payment).await {
+            Verification::Verified(payment) => payment,
+            Verification::Refused(reason) => return challenge.refused(&Refusal::Facilitator(reason), version).into(),
+            Verification::Unreachable => {
+                self.journal.fault("facilitator: verify: nobody answered");
+                return answer::facilitator_unreachable().into();
+            }
+            Verification::Nonsense => {
+                self.journal.fault("facilitator: verify: not an answer of a facilitator");
+                return answer::facilitator_nonsense().into();
+            }
+        };
+
+        let forward = self.forward(request, target).paid_by(payment.checked());
+        let answer = match origin.send(forward, ORIGIN_WITHIN).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.journal.fault(&format!("origin: {error}; not charged"));
+                return answer::origin_failed(error).into();
+            }
+        };
+        if self.is_free_of_charge(&answer, target, table) {
+            let edits = self.hide_origin(&answer, target, table, relayed_answer_edits());
+            return Answer::Origins { answer, edits };
+        }
+        self.settle(&facilitators, &payment, challenge, answer, target, table).await
+    }
+
+    /// Nobody pays for an error, nor for being sent to another priced page, where the client pays.
+    fn is_free_of_charge<A: OriginAnswer>(&self, answer: &A, target: &Target<'_>, table: &PriceTable) -> bool {
+        match self.redirect(answer, target, table) {
+            Some(Destination::Here { path, .. }) => table.is_priced(&path),
+            Some(Destination::Elsewhere) => false,
+            None => answer.status() >= 400,
+        }
+    }
+
+    async fn settle<A: OriginAnswer>(
+        &self,
+        facilitators: &Facilitators<'_, F>,
+        payment: &VerifiedPayment<'_>,
+        challenge: &Challenge<'_>,
+        answer: A,
+        target: &Target<'_>,
+        table: &PriceTable,
+    ) -> Answer<A> {
+        let version = payment.checked().payload().version();
+        // The origin took its time; a facilitator would refuse the authorization now.
+        if !payment.checked().settles_at(self.clock.now()) {
+            return challenge.refused(&Refusal::ValidBefore, version).into();
+        }
+        match facilitators.settle(payment).await {
+            Settlement::Settled(receipt) => {
+                let mut edits = paid_answer_edits(answer.header("Cache-Control").as_deref());
+                edits = self.hide_origin(&answer, target, table, edits);
+                edits.set.push(answer::receipt(&receipt, version));
+                edits.set.extend(answer::exposed_to_browsers(&answer));
+                Answer::Origins { answer, edits }
+            }
+            Settlement::Refused(receipt) => challenge.settlement_refused(&receipt, version).into(),
+            Settlement::Unknown { deadline } => {
+                let checked = payment.checked();
+                self.journal.fault(&format!(
+                    "facilitator: settle: outcome unknown; network {} asset {} payer {} nonce 0x{}",
+                    checked.requirements().network(),
+                    checked.requirements().asset(),
+                    checked.payer(),
+                    hex::encode(checked.nonce()),
+                ));
+                answer::settlement_unknown(deadline).into()
+            }
+        }
+    }
+}

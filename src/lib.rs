@@ -1,0 +1,41 @@
+//! x402-edge: the paywall you deploy in front of any site.
+//!
+//! The rooms, from the ground up. Imports go down only; `tests/layers.rs` holds that.
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 0 facts of the world | [`evm`], [`money`], [`network`], [`time`] |
+//! | 1 types: the words of the protocol | [`x402`] |
+//! | 2 logic and representation | [`schemes`], [`transports`] |
+//! | – the sockets in the wall | [`ports`] |
+//! | 3 the paywall's own rooms | [`prices`], [`facilitator`], [`origin`], [`page`] |
+//! | 4 the story | [`gate`] |
+//! | 5 the outside | `edge` (in a Worker), `bin/x402-edge` (on your machine) |
+
+#[cfg(all(target_arch = "wasm32", feature = "worker", not(cpubits = "32")))]
+compile_error!(
+    "k256 must be built with --cfg cpubits=\"32\" (2.4 times as fast in a Worker). \
+     .cargo/config.toml sets it; a RUSTFLAGS environment variable silently overrides that file: unset it."
+);
+
+pub mod evm;
+pub mod money;
+pub mod network;
+pub mod time;
+
+pub mod x402;
+
+pub mod schemes;
+pub mod transports;
+
+pub mod ports;
+
+pub mod facilitator;
+pub mod origin;
+pub mod page;
+pub mod prices;
+
+pub mod gate;
+
+#[cfg(all(target_arch = "wasm32", feature = "worker"))]
+mod edge;

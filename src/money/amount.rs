@@ -1,0 +1,65 @@
+//! An amount of a token, in its atomic units.
+
+use std::{fmt, str::FromStr};
+
+use crate::evm::{ParseUintError, Uint256};
+
+/// Atomic units: with 6 decimals, 10000 is one cent. On the wire always a decimal string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Amount(Uint256);
+
+/// Why a text is not an amount.
+pub type ParseAmountError = ParseUintError;
+
+impl Amount {
+    /// Nothing at all.
+    pub const ZERO: Self = Self(Uint256::ZERO);
+
+    /// This many atomic units.
+    pub const fn new(units: Uint256) -> Self {
+        Self(units)
+    }
+
+    /// The number that is signed.
+    pub const fn units(self) -> Uint256 {
+        self.0
+    }
+
+    /// The amount as people read it: `10000` with 6 decimals is `0.01`.
+    pub fn to_decimal(self, decimals: u8) -> String {
+        let digits = format!("{:0>width$}", self.0.to_string(), width = usize::from(decimals) + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - usize::from(decimals));
+        let fraction = fraction.trim_end_matches('0');
+        match fraction {
+            "" => whole.to_owned(),
+            _ => format!("{whole}.{fraction}"),
+        }
+    }
+}
+
+impl FromStr for Amount {
+    type Err = ParseAmountError;
+
+    /// Takes `^[0-9]{1,78}$` below 2^256.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_out_as_people_write_them() {
+        for (units, decimals, text) in [(10_000, 6, "0.01"), (2_010_000, 6, "2.01"), (5_000_000, 6, "5"), (7, 0, "7"), (1, 18, "0.000000000000000001")] {
+            assert_eq!(Amount::new(Uint256::from(units)).to_decimal(decimals), text);
+        }
+    }
+}

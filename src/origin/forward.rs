@@ -1,0 +1,144 @@
+//! Headers on the way to the origin and back. Bodies are never touched.
+
+use crate::{
+    schemes::CheckedPayment,
+    transports::{http, http_v1},
+};
+
+/// Changes to a set of headers: first everything in `remove` goes, then `set` is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeaderEdits {
+    /// Names to remove.
+    pub remove: Vec<String>,
+    /// Names and values to write, replacing what is there.
+    pub set: Vec<(&'static str, String)>,
+}
+
+impl HeaderEdits {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty()
+    }
+}
+
+/// A request on its way to the origin: method and body as they came, and this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// Scheme and authority that the client asked, such as `https://example.com`.
+    pub public_origin: String,
+    /// Path and query exactly as they were judged; begins with `/`.
+    pub path_and_query: String,
+    /// Changes to the client's headers.
+    pub edits: HeaderEdits,
+    /// Whether the request is paid for: a cache must not answer it, nor keep the answer.
+    pub paid: bool,
+}
+
+/// Headers in which a client speaks to us. They end here.
+const PAYMENT_HEADERS: [&str; 4] =
+    [http::PAYMENT_SIGNATURE, http_v1::X_PAYMENT, http::SIGN_IN_WITH_X, "settlement-overrides"];
+
+/// Headers that make some servers serve another path than the one that was judged.
+const PATH_OVERRIDES: [&str; 3] = ["x-original-url", "x-rewrite-url", "x-original-uri"];
+
+/// Everything that begins so is ours to say.
+const OUR_PREFIX: &str = "x-402-";
+
+/// With these the origin may answer "you have it already", which nobody should pay for.
+const CONDITIONS: [&str; 2] = ["if-none-match", "if-modified-since"];
+
+impl Forward {
+    /// A request as it came, without what only we may say.
+    pub fn free(public_origin: String, path_and_query: String, header_names: &[String]) -> Self {
+        let remove = header_names.iter().filter(|name| ends_here(name)).cloned().collect();
+        Self { public_origin, path_and_query, edits: HeaderEdits { remove, set: Vec::new() }, paid: false }
+    }
+
+    /// The same for a paid request, which tells the origin who paid what.
+    #[must_use]
+    pub fn paid_by(mut self, payment: &CheckedPayment) -> Self {
+        self.edits.remove.extend(CONDITIONS.map(str::to_owned));
+        let requirements = payment.requirements();
+        self.edits.set.extend([
+            ("X-402-Payer", payment.payer().to_string()),
+            ("X-402-Asset", requirements.asset().to_string()),
+            ("X-402-Amount", requirements.amount().to_string()),
+            ("X-402-Network", requirements.network().to_string()),
+        ]);
+        self.paid = true;
+        self
+    }
+}
+
+/// CGI and its heirs read `X_402_Payer` and `X-402-Payer` as the same variable.
+fn ends_here(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    name.starts_with(OUR_PREFIX)
+        || PATH_OVERRIDES.contains(&name.as_str())
+        || PAYMENT_HEADERS.iter().any(|header| header.eq_ignore_ascii_case(&name))
+}
+
+/// Headers of an answer in which only we may speak, and those of the origin's word to us.
+const ANSWER_HEADERS: [&str; 5] = [
+    http::PAYMENT_REQUIRED,
+    http::PAYMENT_RESPONSE,
+    http_v1::X_PAYMENT_RESPONSE,
+    "Settlement-Overrides",
+    "PAYMENT-SETTLEMENT",
+];
+
+/// Shared caches must not keep what was paid for.
+const SHARED_CACHE_HEADERS: [&str; 3] = ["CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control"];
+
+/// What changes in an answer on a priced path that nobody is charged for.
+pub fn relayed_answer_edits() -> HeaderEdits {
+    HeaderEdits { remove: ANSWER_HEADERS.map(str::to_owned).to_vec(), set: Vec::new() }
+}
+
+/// What changes in a paid answer, beside the receipt: no shared cache keeps it, browsers may read it.
+pub fn paid_answer_edits(cache_control: Option<&str>) -> HeaderEdits {
+    let mut edits = relayed_answer_edits();
+    edits.remove.extend(SHARED_CACHE_HEADERS.map(str::to_owned));
+    edits.set.push(("Cache-Control", private(cache_control.unwrap_or_default())));
+    edits
+}
+
+/// The origin's directives without those for shared caches, and `private`.
+fn private(cache_control: &str) -> String {
+    let shared = |directive: &&str| {
+        let name = directive.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        !["", "public", "private", "s-maxage", "proxy-revalidate"].contains(&name.as_str())
+    };
+    let mut directives: Vec<&str> = cache_control.split(',').map(str::trim).filter(shared).collect();
+    directives.push("private");
+    directives.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_say_in_our_name_ends_here() {
+        for name in ["X-402-Payer", "x_402_payer", "X-402-Anything", "PAYMENT-SIGNATURE", "x-payment", "X_PAYMENT", "sign-in-with-x", "X-Original-URL", "Settlement-Overrides"] {
+            assert!(ends_here(name), "{name}");
+        }
+        for name in ["Authorization", "Cookie", "X-4020", "Payment", "X-Payment-Id"] {
+            assert!(!ends_here(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn paid_answers_are_private() {
+        for (before, after) in [
+            ("", "private"),
+            ("max-age=60", "max-age=60, private"),
+            ("public, max-age=60, s-maxage=600", "max-age=60, private"),
+            ("Public,S-MaxAge=1, no-store", "no-store, private"),
+            ("private", "private"),
+            ("private=\"x\", max-age=1", "max-age=1, private"),
+        ] {
+            assert_eq!(private(before), after, "{before}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The sockets in the wall: what the paywall needs from outside. `edge/` fills them in a Worker, tests natively.
+//!
+//! No trait asks for `Send`: a Worker has one thread.
+
+#![allow(async_fn_in_trait)]
+
+use std::time::Duration;
+
+use crate::{origin::Forward, time::UnixTime};
+
+/// The request that came in. Names of headers are compared without case.
+pub trait Request {
+    /// The method as it was sent.
+    fn method(&self) -> String;
+    /// The absolute URL as the runtime gave it.
+    fn url(&self) -> String;
+    /// A header's value; values of several lines joined by `, `.
+    fn header(&self, name: &str) -> Option<String>;
+    /// The names of all headers.
+    fn header_names(&self) -> Vec<String>;
+}
+
+/// The answer of an HTTP service of ours, such as a facilitator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The body, read whole.
+    pub body: String,
+}
+
+/// A call that brought no answer. What the other side did with it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// The time was over.
+    #[error("no answer within the deadline")]
+    Deadline,
+    /// Refused, reset, unreachable: inside a Worker these look the same.
+    #[error("the connection failed")]
+    Connection,
+}
+
+/// Calls to facilitators.
+pub trait Fetch {
+    /// POSTs JSON and reads the whole answer, all within the deadline.
+    async fn post_json(&self, url: &str, body: String, within: Duration) -> Result<Reply, NoAnswer>;
+}
+
+/// The site behind the paywall.
+pub trait Origin {
+    /// Its answer, with a body that nobody here reads.
+    type Answer: OriginAnswer;
+    /// Sends the request on; `within` ends when the answer's head is there, the body takes its time.
+    /// Follows no redirects.
+    async fn send(&self, forward: Forward, within: Duration) -> Result<Self::Answer, NoAnswer>;
+}
+
+/// The head of an origin's answer.
+pub trait OriginAnswer {
+    /// HTTP status; 101 for an accepted WebSocket.
+    fn status(&self) -> u16;
+    /// A header's value.
+    fn header(&self, name: &str) -> Option<String>;
+}
+
+/// The time.
+pub trait Clock {
+    /// Now. Asked again after every wait.
+    fn now(&self) -> UnixTime;
+}
+
+/// Where faults are told to the operator. Never to clients.
+pub trait Journal {
+    /// One line.
+    fn fault(&self, text: &str);
+}

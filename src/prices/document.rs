@@ -1,0 +1,270 @@
+//! The price document: its keys, and what each must be. `docs/prices.md` tells it to owners.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    schemes::SmartWallets,
+    x402::{PaymentRequirements, ResourceInfo},
+};
+
+use super::{
+    Diagnosis,
+    json::Node,
+    method::Method,
+    offer::{self, Defaults, Draft, keep},
+    pattern::Pattern,
+};
+
+/// `maxTimeoutSeconds` where the document is silent: the official packages' value.
+pub(super) const DEFAULT_TIMEOUT_SECONDS: u64 = 300;
+
+/// Longer descriptions make Coinbase's facilitator refuse every payment of the route.
+const MAX_DESCRIPTION_CHARS: usize = 500;
+const MAX_ICON_URL_BYTES: usize = 2048;
+const MAX_TAGS: usize = 5;
+const MAX_NAME_BYTES: usize = 32;
+
+const DOCUMENT_KEYS: [&str; 11] = [
+    "$schema", "payTo", "network", "asset", "maxTimeoutSeconds", "facilitators", "smartWallets", "publicUrl",
+    "rpc", "caseSensitive", "routes",
+];
+const RESOURCE_KEYS: [&str; 8] =
+    ["accepts", "resource", "description", "mimeType", "serviceName", "tags", "iconUrl", "extensions"];
+
+/// The document, read and valid in every part. `table.rs` makes it fit for looking things up.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) facilitators: Vec<String>,
+    pub(super) smart_wallets: SmartWallets,
+    pub(super) public_url: Option<String>,
+    pub(super) fold_case: bool,
+    pub(super) routes: Vec<RouteEntry>,
+}
+
+/// One entry of `routes`.
+#[derive(Debug)]
+pub(super) struct RouteEntry {
+    pub(super) pointer: String,
+    pub(super) method: Option<Method>,
+    pub(super) pattern: Pattern,
+    pub(super) accepts: Vec<PaymentRequirements>,
+    pub(super) resource: ResourceInfo,
+    pub(super) extensions: Map<String, Value>,
+}
+
+impl Document {
+    /// Reads a document. Whatever is wrong is added to `problems`; a document with problems must not be used.
+    pub(super) fn read(text: &str, problems: &mut Vec<Diagnosis>) -> Option<Self> {
+        let root = keep(Node::document(text), problems)?;
+        let members = root.object(problems)?;
+        let get = |key: &str| members.iter().find(|(known, _)| known == key).map(|(_, node)| node);
+        for (key, node) in members.iter().filter(|(key, _)| !DOCUMENT_KEYS.contains(&key.as_str())) {
+            problems.push(unknown_key(key, node, &DOCUMENT_KEYS));
+        }
+        let defaults = Defaults {
+            pay_to: get("payTo").and_then(|node| keep(offer::read_pay_to(node), problems)),
+            network: get("network").and_then(|node| keep(offer::read_network(node), problems)),
+            asset: get("asset").and_then(|node| keep(offer::read_asset(node), problems)),
+            max_timeout_seconds: get("maxTimeoutSeconds").and_then(|node| keep(offer::read_timeout(node), problems)),
+        };
+        let case_sensitive = get("caseSensitive").and_then(|node| keep(node.boolean(), problems));
+        let mut document = Self {
+            facilitators: get("facilitators").map_or_else(Vec::new, |node| read_urls(node, problems)),
+            smart_wallets: get("smartWallets").and_then(|node| keep(read_smart_wallets(node), problems)).unwrap_or_default(),
+            public_url: get("publicUrl").and_then(|node| keep(read_origin(node), problems)),
+            fold_case: !case_sensitive.unwrap_or(false),
+            routes: Vec::new(),
+        };
+        if let Some(rpc) = get("rpc") {
+            read_rpc(rpc, problems);
+        }
+        match get("routes") {
+            Some(node) => document.read_routes(node, &defaults, problems),
+            None => problems.push(Diagnosis::new("", "routes is missing: an object such as {\"/premium/*\": {\"price\": \"$0.01\"}}")),
+        }
+        if document.facilitators.is_empty() && !document.routes.is_empty() && get("facilitators").is_none() {
+            problems.push(Diagnosis::new("", "facilitators is missing: a list of URLs such as [\"https://x402.org/facilitator\"] (that one is for test networks)"));
+        }
+        Some(document)
+    }
+
+    fn read_routes(&mut self, node: &Node<'_>, defaults: &Defaults, problems: &mut Vec<Diagnosis>) {
+        let Some(members) = node.object(problems) else { return };
+        // The official RoutesConfig may also be one entry for every path.
+        if members.iter().any(|(key, _)| key == "accepts" || key == "price") {
+            self.routes.extend(self.read_route("*", node, defaults, problems));
+            return;
+        }
+        for (key, entry) in &members {
+            let route = self.read_route(key, entry, defaults, problems);
+            self.routes.extend(route);
+        }
+    }
+
+    fn read_route(
+        &self,
+        key: &str,
+        node: &Node<'_>,
+        defaults: &Defaults,
+        problems: &mut Vec<Diagnosis>,
+    ) -> Option<RouteEntry> {
+        let (method, path) = match key.split_once(' ') {
+            Some((method, path)) => (Some(method), path.trim_start()),
+            None => (None, key),
+        };
+        let pattern = Pattern::parse(path, self.fold_case).map_err(|error| Diagnosis::new(&node.pointer, error.to_string()));
+        let pattern = keep(pattern, problems);
+        let method = method.map(|name| match Method::parse(name) {
+            Some(method) if method.as_str() == "HEAD" => {
+                Err(Diagnosis::new(&node.pointer, "HEAD is priced like GET; write GET"))
+            }
+            Some(method) => Ok(method),
+            None => Err(Diagnosis::new(&node.pointer, "a route key is \"/path\" or \"METHOD /path\"")),
+        });
+        let method = match method {
+            None => Some(None),
+            Some(result) => keep(result, problems).map(Some),
+        };
+        let members = node.object(problems)?;
+        let allowed: Vec<&str> = RESOURCE_KEYS.into_iter().chain(offer::KEYS).collect();
+        for (key, node) in members.iter().filter(|(key, _)| !allowed.contains(&key.as_str())) {
+            problems.push(unknown_key(key, node, &allowed));
+        }
+        let get = |key: &str| members.iter().find(|(known, _)| known == key).map(|(_, node)| node);
+        let accepts = read_accepts(node, &members, defaults, problems);
+        let resource = ResourceInfo {
+            url: get("resource").and_then(|node| keep(read_url(node), problems)).unwrap_or_default(),
+            description: get("description").and_then(|node| keep(read_description(node), problems)),
+            mime_type: get("mimeType").and_then(|node| keep(node.string(), problems)),
+            service_name: get("serviceName").and_then(|node| keep(read_name(node), problems)),
+            tags: get("tags").map_or_else(Vec::new, |node| read_tags(node, problems)),
+            icon_url: get("iconUrl").and_then(|node| keep(read_icon(node), problems)),
+        };
+        let extensions = get("extensions").map_or_else(Map::new, |node| offer::read_object(node, problems));
+        Some(RouteEntry { pointer: node.pointer.clone(), method: method?, pattern: pattern?, accepts, resource, extensions })
+    }
+}
+
+fn read_accepts(
+    node: &Node<'_>,
+    members: &[(String, Node<'_>)],
+    defaults: &Defaults,
+    problems: &mut Vec<Diagnosis>,
+) -> Vec<PaymentRequirements> {
+    let short: Vec<_> = members.iter().filter(|(key, _)| offer::KEYS.contains(&key.as_str())).cloned().collect();
+    let Some((_, accepts)) = members.iter().find(|(key, _)| key == "accepts") else {
+        return Draft { pointer: node.pointer.clone(), members: short }.resolve(defaults, problems).into_iter().collect();
+    };
+    for (key, node) in &short {
+        problems.push(Diagnosis::new(&node.pointer, format!("{key} belongs into the entries of accepts, where there are any")));
+    }
+    let entries = if accepts.is_array() {
+        keep(accepts.array(), problems).unwrap_or_default()
+    } else {
+        vec![accepts.clone()]
+    };
+    if entries.is_empty() {
+        problems.push(accepts.problem("accepts is empty; leave the route out of the document to make it free"));
+    }
+    let mut offers: Vec<PaymentRequirements> = Vec::new();
+    for entry in entries {
+        let Some(members) = entry.object(problems) else { continue };
+        for (key, node) in members.iter().filter(|(key, _)| !offer::KEYS.contains(&key.as_str())) {
+            problems.push(unknown_key(key, node, &offer::KEYS));
+        }
+        let draft = Draft { pointer: entry.pointer.clone(), members };
+        if let Some(offer) = draft.resolve(defaults, problems) {
+            if offers.contains(&offer) {
+                problems.push(Diagnosis::new(&entry.pointer, "this offer stands here twice"));
+            }
+            offers.push(offer);
+        }
+    }
+    offers
+}
+
+fn unknown_key(key: &str, node: &Node<'_>, allowed: &[&str]) -> Diagnosis {
+    let near = allowed.iter().find(|known| known.eq_ignore_ascii_case(key));
+    let hint = near.map_or_else(|| format!("allowed are {}", allowed.join(", ")), |near| format!("did you mean {near}?"));
+    Diagnosis::new(&node.pointer, format!("unknown key; {hint}"))
+}
+
+fn read_smart_wallets(node: &Node<'_>) -> Result<SmartWallets, Diagnosis> {
+    match node.string()?.as_str() {
+        "refuse" => Ok(SmartWallets::Refuse),
+        "defer" => Ok(SmartWallets::Defer),
+        _ => Err(node.problem("expected \"refuse\" or \"defer\"")),
+    }
+}
+
+/// An absolute http(s) URL that can stand in a header and be joined with a path.
+fn read_url(node: &Node<'_>) -> Result<String, Diagnosis> {
+    let text = node.string()?;
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let legal = text.bytes().all(|b| b.is_ascii_graphic()) && !text.contains(['"', '<', '>', '\\', '#']);
+    match rest {
+        Some(rest) if legal && rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') => Ok(text),
+        _ => Err(node.problem("expected an absolute URL, https://… or http://…, in plain ASCII")),
+    }
+}
+
+fn read_origin(node: &Node<'_>) -> Result<String, Diagnosis> {
+    let url = read_url(node)?;
+    let origin = url.strip_suffix('/').unwrap_or(&url);
+    match origin.split_once("://") {
+        Some((_, host)) if !host.contains(['/', '?', '@']) => Ok(origin.to_owned()),
+        _ => Err(node.problem("publicUrl is scheme and host only, such as \"https://example.com\"")),
+    }
+}
+
+fn read_urls(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Vec<String> {
+    let items = keep(node.array(), problems).unwrap_or_default();
+    if items.is_empty() {
+        problems.push(node.problem("expected a list of at least one URL"));
+    }
+    let urls = items.iter().filter_map(|item| keep(read_url(item), problems));
+    urls.map(|url| url.trim_end_matches('/').to_owned()).collect()
+}
+
+/// `rpc` is checked so that a document written for a later version's ledger is right already.
+fn read_rpc(node: &Node<'_>, problems: &mut Vec<Diagnosis>) {
+    for (key, urls) in node.object(problems).unwrap_or_default() {
+        if key.parse::<crate::network::Network>().is_err() {
+            problems.push(Diagnosis::new(&urls.pointer, "the keys of rpc are CAIP-2 ids such as \"eip155:8453\""));
+        }
+        read_urls(&urls, problems);
+    }
+}
+
+fn read_description(node: &Node<'_>) -> Result<String, Diagnosis> {
+    let text = node.string()?;
+    if text.chars().count() > MAX_DESCRIPTION_CHARS {
+        return Err(node.problem(format!("a description has at most {MAX_DESCRIPTION_CHARS} characters; facilitators refuse payments for longer ones")));
+    }
+    Ok(text)
+}
+
+fn read_name(node: &Node<'_>) -> Result<String, Diagnosis> {
+    let text = node.string()?;
+    let printable = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    if !printable || !(1..=MAX_NAME_BYTES).contains(&text.len()) {
+        return Err(node.problem(format!("expected 1 to {MAX_NAME_BYTES} printable ASCII characters")));
+    }
+    Ok(text)
+}
+
+fn read_tags(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Vec<String> {
+    let tags = keep(node.array(), problems).unwrap_or_default();
+    if tags.len() > MAX_TAGS {
+        problems.push(node.problem(format!("at most {MAX_TAGS} tags")));
+    }
+    tags.iter().filter_map(|tag| keep(read_name(tag), problems)).collect()
+}
+
+fn read_icon(node: &Node<'_>) -> Result<String, Diagnosis> {
+    let url = node.string()?;
+    if url.len() > MAX_ICON_URL_BYTES {
+        return Err(node.problem(format!("an iconUrl has at most {MAX_ICON_URL_BYTES} bytes")));
+    }
+    Ok(url)
+}

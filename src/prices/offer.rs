@@ -1,0 +1,283 @@
+//! One way to pay, as the owner wrote it, turned into the `PaymentRequirements` that clients see.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    evm::Address,
+    money::{Amount, Decimal, KnownAsset, TransferMethod, default_asset, known_asset, known_symbol},
+    network::Network,
+    schemes::exact,
+    x402::PaymentRequirements,
+};
+
+use super::{Diagnosis, json::Node};
+
+/// The keys of an offer, in an entry of `accepts` or directly on a route.
+pub(super) const KEYS: [&str; 7] = ["scheme", "price", "network", "payTo", "asset", "maxTimeoutSeconds", "extra"];
+
+/// Shortest validity that leaves time for anything after the facilitators' 6 seconds.
+const MIN_TIMEOUT_SECONDS: u64 = 10;
+/// One day: an authorization lost in the meantime can be settled that long by whoever holds it.
+const MAX_TIMEOUT_SECONDS: u64 = 86_400;
+
+/// What an offer takes from the document where it is silent; each is valid already.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Defaults {
+    pub(super) pay_to: Option<Address>,
+    pub(super) network: Option<Network>,
+    pub(super) asset: Option<Asset>,
+    pub(super) max_timeout_seconds: Option<u64>,
+}
+
+/// A token by address or by ticker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asset {
+    Address(Address),
+    Symbol(String),
+}
+
+/// The offer's nodes; the pointer is where the offer stands.
+pub(super) struct Draft<'a> {
+    pub(super) pointer: String,
+    pub(super) members: Vec<(String, Node<'a>)>,
+}
+
+impl<'a> Draft<'a> {
+    fn get(&self, key: &str) -> Option<&Node<'a>> {
+        self.members.iter().find(|(known, _)| known == key).map(|(_, node)| node)
+    }
+
+    /// The offer, or all that is wrong with it.
+    pub(super) fn resolve(&self, defaults: &Defaults, problems: &mut Vec<Diagnosis>) -> Option<PaymentRequirements> {
+        let before = problems.len();
+        if let Some(scheme) = self.get("scheme").filter(|node| node.string().as_deref() != Ok(exact::SCHEME)) {
+            problems.push(scheme.problem("the scheme must be \"exact\"; others are not offered by this version"));
+        }
+        let network = self.or_default("network", read_network, defaults.network, "such as \"eip155:8453\"", problems);
+        let pay_to = self.or_default("payTo", read_pay_to, defaults.pay_to, "the address that is paid", problems);
+        let timeout = match self.get("maxTimeoutSeconds").map(read_timeout) {
+            Some(result) => keep(result, problems),
+            None => defaults.max_timeout_seconds.or(Some(super::document::DEFAULT_TIMEOUT_SECONDS)),
+        };
+        let mut extra = self.object("extra", problems);
+        let token = network.and_then(|network| self.token(network, defaults, &mut extra, problems));
+        let (network, pay_to, timeout, (asset, amount)) = (network?, pay_to?, timeout?, token?);
+        self.check_extra(&extra, problems);
+        if problems.len() > before {
+            return None;
+        }
+        let wire = json!({
+            "scheme": exact::SCHEME,
+            "network": network.to_string(),
+            "amount": amount.to_string(),
+            "asset": asset.to_string(),
+            "payTo": pay_to.to_string(),
+            "maxTimeoutSeconds": timeout,
+            "extra": extra,
+        });
+        match PaymentRequirements::from_v2(wire) {
+            Ok(requirements) => Some(requirements),
+            Err(error) => {
+                problems.push(Diagnosis::new(&self.pointer, error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn or_default<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&Node<'_>) -> Result<T, Diagnosis>,
+        default: Option<T>,
+        what: &str,
+        problems: &mut Vec<Diagnosis>,
+    ) -> Option<T> {
+        match self.get(key) {
+            Some(node) => keep(read(node), problems),
+            None if default.is_some() => default,
+            None => {
+                let message = format!("{key} is missing: write {what} here or at the top of the document");
+                problems.push(Diagnosis::new(&self.pointer, message));
+                None
+            }
+        }
+    }
+
+    fn object(&self, key: &str, problems: &mut Vec<Diagnosis>) -> Map<String, Value> {
+        self.get(key).map_or_else(Map::new, |node| read_object(node, problems))
+    }
+
+    /// The token and how much of it; fills the token's EIP-712 name and version into `extra`.
+    fn token(
+        &self,
+        network: Network,
+        defaults: &Defaults,
+        extra: &mut Map<String, Value>,
+        problems: &mut Vec<Diagnosis>,
+    ) -> Option<(Address, Amount)> {
+        let Some(price) = self.get("price") else {
+            problems.push(Diagnosis::new(&self.pointer, "price is missing: write \"$0.01\", or {asset, amount} in atomic units"));
+            return None;
+        };
+        let asset = match self.get("asset") {
+            Some(node) => Some(keep(read_asset(node), problems)?),
+            None => defaults.asset.clone(),
+        };
+        let result = if price.is_object() {
+            atomic_price(price, network, extra, problems)?
+        } else {
+            decimal_price(price, network, asset, self.get("asset").is_some())
+        };
+        let (address, amount) = keep(result, problems)?;
+        if let Some(known) = known_asset(network.chain_id(), &address) {
+            if known.transfer == TransferMethod::Permit2 {
+                let message = format!("{} can only be moved through Permit2, which this version does not offer", known.symbol);
+                problems.push(price.problem(message));
+                return None;
+            }
+            for (key, value) in [("name", known.name), ("version", known.version)] {
+                extra.entry(key).or_insert_with(|| value.into());
+            }
+        }
+        Some((address, amount))
+    }
+
+    fn check_extra(&self, extra: &Map<String, Value>, problems: &mut Vec<Diagnosis>) {
+        let pointer = self.get("extra").map_or(&self.pointer, |node| &node.pointer);
+        for key in ["name", "version"] {
+            if extra.get(key).and_then(Value::as_str).is_none_or(str::is_empty) {
+                let message = format!("this token is not built in: write its EIP-712 {key} into extra (read {key}() of the contract)");
+                problems.push(Diagnosis::new(pointer, message));
+            }
+        }
+        for (key, allowed) in [("assetTransferMethod", "eip3009"), ("paymentFlow", "authorization")] {
+            if extra.get(key).is_some_and(|value| value.as_str() != Some(allowed)) {
+                problems.push(Diagnosis::new(pointer, format!("{key} can only be \"{allowed}\" in this version; leave it out")));
+            }
+        }
+    }
+}
+
+/// `"$0.01"`, `"0.01 USDC"`, or a number.
+fn decimal_price(
+    price: &Node<'_>,
+    network: Network,
+    asset: Option<Asset>,
+    own_asset: bool,
+) -> Result<(Address, Amount), Diagnosis> {
+    let text = match price.number() {
+        Some(number) => number.to_owned(),
+        None => price.string().map_err(|_| price.problem("a price is a text, a number, or {asset, amount}"))?,
+    };
+    let decimal = Decimal::parse(&text).map_err(|error| price.problem(error.to_string()))?;
+    let ticker = decimal.ticker().map(|ticker| Asset::Symbol(ticker.to_owned()));
+    // A ticker in the price says more than the document's default, but must not contradict its own `asset`.
+    let known = match (ticker, asset) {
+        (Some(ticker), Some(asset)) if own_asset => {
+            let token = find(&ticker, network, price)?;
+            if token.address != find(&asset, network, price)?.address {
+                return Err(price.problem("the ticker in the price and the asset are different tokens"));
+            }
+            token
+        }
+        (Some(wanted), _) | (None, Some(wanted)) => find(&wanted, network, price)?,
+        (None, None) => default_asset(network.chain_id()).ok_or_else(|| {
+            price.problem(format!("no token is built in for {network}: write the price as {{asset, amount}} in atomic units"))
+        })?,
+    };
+    let amount = decimal.to_amount(known.decimals).map_err(|error| price.problem(format!("{}: {error}", known.symbol)))?;
+    let address = known.address.parse().map_err(|_| price.problem("the built-in table is wrong; please report this"))?;
+    Ok((address, amount))
+}
+
+fn find(asset: &Asset, network: Network, price: &Node<'_>) -> Result<&'static KnownAsset, Diagnosis> {
+    let (known, written) = match asset {
+        Asset::Address(address) => (known_asset(network.chain_id(), address), address.to_string()),
+        Asset::Symbol(symbol) => (known_symbol(network.chain_id(), symbol), symbol.clone()),
+    };
+    known.ok_or_else(|| {
+        price.problem(format!(
+            "{written} is not built in for {network}, so its decimals are unknown: write the price as {{asset, amount}} in atomic units"
+        ))
+    })
+}
+
+/// `{asset, amount}`, with the token's `extra` beside it where it is not built in.
+fn atomic_price(
+    price: &Node<'_>,
+    network: Network,
+    extra: &mut Map<String, Value>,
+    problems: &mut Vec<Diagnosis>,
+) -> Option<Result<(Address, Amount), Diagnosis>> {
+    let (mut asset, mut amount) = (None, None);
+    for (key, node) in price.object(problems)? {
+        match key.as_str() {
+            "asset" => asset = Some(keep(read_asset(&node), problems)?),
+            "amount" => amount = Some(keep(read_amount(&node), problems)?),
+            "extra" => {
+                for (key, value) in read_object(&node, problems) {
+                    extra.entry(key).or_insert(value);
+                }
+            }
+            _ => problems.push(Diagnosis::new(&node.pointer, "unknown key; a price in atomic units has asset, amount and extra")),
+        }
+    }
+    let (Some(asset), Some(amount)) = (asset, amount) else {
+        return Some(Err(price.problem("a price in atomic units needs both asset and amount")));
+    };
+    let address = match &asset {
+        Asset::Address(address) => Ok(*address),
+        Asset::Symbol(_) => find(&asset, network, price)
+            .and_then(|known| known.address.parse().map_err(|_| price.problem("the built-in table is wrong; please report this"))),
+    };
+    Some(address.map(|address| (address, amount)))
+}
+
+/// The value, or its problem noted.
+pub(super) fn keep<T>(result: Result<T, Diagnosis>, problems: &mut Vec<Diagnosis>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}
+
+pub(super) fn read_object(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Map<String, Value> {
+    // object() first: it notices keys that come twice
+    let checked = node.object(problems).and_then(|_| node.value());
+    checked.unwrap_or_default()
+}
+
+pub(super) fn read_network(node: &Node<'_>) -> Result<Network, Diagnosis> {
+    let text = node.string()?;
+    let network = text.parse().ok().or_else(|| Network::from_v1_name(&text));
+    network.ok_or_else(|| node.problem("expected an EVM network: a CAIP-2 id such as \"eip155:8453\", or a name such as \"base\""))
+}
+
+pub(super) fn read_pay_to(node: &Node<'_>) -> Result<Address, Diagnosis> {
+    let address: Address = node.string()?.parse().map_err(|error| node.problem(format!("not an address: {error}")))?;
+    if address == Address::ZERO {
+        return Err(node.problem("money sent to the zero address is lost; write your own address"));
+    }
+    Ok(address)
+}
+
+pub(super) fn read_asset(node: &Node<'_>) -> Result<Asset, Diagnosis> {
+    let text = node.string()?;
+    if text.starts_with("0x") {
+        let address = text.parse().map_err(|error| node.problem(format!("not a token address: {error}")))?;
+        return Ok(Asset::Address(address));
+    }
+    Ok(Asset::Symbol(text))
+}
+
+fn read_amount(node: &Node<'_>) -> Result<Amount, Diagnosis> {
+    let amount: Amount = node.string()?.parse().map_err(|error| node.problem(format!("not an amount of atomic units: {error}")))?;
+    if amount == Amount::ZERO {
+        return Err(node.problem("a price cannot be zero; leave the route out of the document to make it free"));
+    }
+    Ok(amount)
+}
+
+pub(super) fn read_timeout(node: &Node<'_>) -> Result<u64, Diagnosis> {
+    let seconds = node.number().and_then(|text| text.parse().ok());
+    seconds.filter(|s| (MIN_TIMEOUT_SECONDS..=MAX_TIMEOUT_SECONDS).contains(s)).ok_or_else(|| {
+        node.problem(format!("expected whole seconds, {MIN_TIMEOUT_SECONDS} to {MAX_TIMEOUT_SECONDS}"))
+    })
+}

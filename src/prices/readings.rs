@@ -1,0 +1,238 @@
+//! Every way a server might read one request path.
+//!
+//! Servers differ in what they decode, drop and resolve, and in which order. A gate that guesses one
+//! order serves the others for free. So we follow every step from every spelling until nothing new
+//! comes, and price the request if *any* of them is priced.
+
+use std::collections::BTreeSet;
+
+/// The spellings a path can be read as, the one on the wire among them; lower-cased where asked.
+pub type Readings = BTreeSet<String>;
+
+/// The path is spelled in so many ways at once that no honest client can have written it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the path can be read in too many ways")]
+pub struct TooManyReadings;
+
+/// Bytes of path text that may be looked at for one request: bounds the work a hostile path can cause.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// One step that some server takes.
+type Step = fn(&str) -> String;
+
+/// The steps; who takes them.
+const STEPS: &[Step] = &[
+    decode_percent,            // everyone, once or more often
+    decode_percent_u,          // IIS: %u002f
+    decode_overlong,           // old Java and IIS: %c0%af; fullwidth forms by best fit
+    backslashes_to_slashes,    // IIS, and browsers' URL parsers
+    drop_path_parameters,      // Tomcat, Jetty: /a;x=1/b
+    cut_at_terminator,         // decoded ?, #, NUL
+    collapse_slashes,          // nginx merge_slashes, Apache
+    drop_authority,            // URL parsers given //host/path
+    resolve_dot_segments,      // everyone
+    trim_segments,             // Windows: trailing dots and blanks; ::$DATA
+    drop_stray_percents,       // lenient decoders
+    drop_controls,             // URL parsers drop tab, CR and LF
+];
+
+/// All readings of a raw path that begins with `/`.
+///
+/// A plain path has one. `fold_case` compares like Windows and macOS file systems do.
+pub fn readings(path: &str, fold_case: bool) -> Result<Readings, TooManyReadings> {
+    let fold = |text: &str| if fold_case { fold(text) } else { text.to_owned() };
+    let mut found = Readings::new();
+    if is_plain(path) {
+        found.insert(fold(path));
+        return Ok(found);
+    }
+    let mut seen = BTreeSet::from([path.to_owned()]);
+    let mut waiting = vec![path.to_owned()];
+    let mut budget = MAX_BYTES;
+    while let Some(spelling) = waiting.pop() {
+        budget = budget.checked_sub(spelling.len()).ok_or(TooManyReadings)?;
+        for step in STEPS {
+            let next = step(&spelling);
+            if next.starts_with('/') && !seen.contains(&next) {
+                seen.insert(next.clone());
+                waiting.push(next);
+            }
+        }
+        found.insert(fold(&spelling));
+    }
+    Ok(found)
+}
+
+/// No step changes such a path: letters, digits, single slashes, and marks that mean nothing to servers.
+fn is_plain(path: &str) -> bool {
+    let quiet = |b: u8| b.is_ascii_alphanumeric() || b"/-_~!$&'()*+,=:@.".contains(&b);
+    path.bytes().all(quiet) && !path.contains("//") && !path.contains("::$") && !path.split('/').any(|s| s.ends_with('.'))
+}
+
+/// One case for all: upper first, since some letters (ſ, K) only meet their twin that way.
+pub(super) fn fold(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_uppercase().to_lowercase() }
+}
+
+fn hex_byte(digits: Option<&[u8]>) -> Option<u8> {
+    let mut byte = [0];
+    hex::decode_to_slice(digits?, &mut byte).ok()?;
+    Some(byte[0])
+}
+
+fn decoded(path: &str) -> Vec<u8> {
+    let bytes = path.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match hex_byte(bytes.get(at + 1..at + 3)).filter(|_| byte == b'%') {
+            Some(decoded) => {
+                out.push(decoded);
+                at += 3;
+            }
+            None => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+fn decode_percent(path: &str) -> String {
+    String::from_utf8_lossy(&decoded(path)).into_owned()
+}
+
+fn decode_percent_u(path: &str) -> String {
+    let mut parts = path.split("%u");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..4).and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
+        match code {
+            Some(c) => {
+                out.push(c);
+                out.push_str(&part[4..]);
+            }
+            None => {
+                out.push_str("%u");
+                out.push_str(part);
+            }
+        }
+    }
+    out
+}
+
+/// Decodes percent signs and reads UTF-8 without asking for the shortest form; then fullwidth forms as ASCII.
+fn decode_overlong(path: &str) -> String {
+    let bytes = decoded(path);
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&lead) = bytes.get(at) {
+        let (length, bits) = match lead {
+            0xc0..=0xdf => (2, u32::from(lead & 0x1f)),
+            0xe0..=0xef => (3, u32::from(lead & 0x0f)),
+            0xf0..=0xf7 => (4, u32::from(lead & 0x07)),
+            0xf8..=0xfb => (5, u32::from(lead & 0x03)),
+            0xfc..=0xfd => (6, u32::from(lead & 0x01)),
+            _ => (1, u32::from(lead)),
+        };
+        let tail = bytes.get(at + 1..at + length).unwrap_or_default();
+        let continued = length > 1 && tail.len() == length - 1 && tail.iter().all(|b| b & 0xc0 == 0x80);
+        let code = tail.iter().fold(bits, |code, b| (code << 6) | u32::from(b & 0x3f));
+        match u8::try_from(code) {
+            Ok(ascii) if continued && ascii.is_ascii() => {
+                out.push(ascii);
+                at += length;
+            }
+            _ => {
+                out.push(lead);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).chars().map(narrow).collect()
+}
+
+fn narrow(c: char) -> char {
+    match c {
+        // U+FF01..U+FF5E are ASCII 0x21..0x7E, 0xFEE0 higher
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        '\u{2215}' | '\u{2044}' | '\u{29f8}' => '/',
+        '\u{2216}' | '\u{29f5}' | '\u{29f9}' => '\\',
+        '\u{2024}' => '.',
+        _ => c,
+    }
+}
+
+fn backslashes_to_slashes(path: &str) -> String {
+    path.replace('\\', "/")
+}
+
+fn each_segment(path: &str, change: impl Fn(&str) -> &str) -> String {
+    path.split('/').map(change).collect::<Vec<_>>().join("/")
+}
+
+fn drop_path_parameters(path: &str) -> String {
+    each_segment(path, |segment| segment.split(';').next().unwrap_or_default())
+}
+
+fn cut_at_terminator(path: &str) -> String {
+    path.split(['?', '#', '\0']).next().unwrap_or_default().to_owned()
+}
+
+fn collapse_slashes(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c != '/' || !out.ends_with('/') {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn drop_authority(path: &str) -> String {
+    match path.strip_prefix("//").map(|rest| rest.split_once('/')) {
+        Some(Some((_, rest))) => format!("/{rest}"),
+        Some(None) => "/".to_owned(),
+        None => path.to_owned(),
+    }
+}
+
+/// Removes `.` and `..` segments (RFC 3986 §5.2.4); `..` above the root stays at the root.
+pub fn resolve_dot_segments(path: &str) -> String {
+    let mut out: Vec<&str> = Vec::new();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let ends_open = matches!(segments.last(), Some(&("." | "..")));
+    for segment in segments {
+        match segment {
+            "." => {}
+            ".." => {
+                out.pop();
+            }
+            _ => out.push(segment),
+        }
+    }
+    let slash = if ends_open && !out.is_empty() { "/" } else { "" };
+    format!("/{}{slash}", out.join("/"))
+}
+
+/// Windows drops dots and blanks at the end of a name, and `::$DATA` is the file itself.
+fn trim_segments(path: &str) -> String {
+    each_segment(path, |segment| {
+        if [".", ".."].contains(&segment) {
+            return segment;
+        }
+        let name = segment.find("::$").map_or(segment, |at| &segment[..at]);
+        name.trim_end_matches(['.', ' ', '\u{a0}']).trim_start_matches(' ')
+    })
+}
+
+fn drop_stray_percents(path: &str) -> String {
+    let bytes = path.as_bytes();
+    let stray = |at: usize| bytes[at] == b'%' && hex_byte(bytes.get(at + 1..at + 3)).is_none();
+    path.char_indices().filter(|(at, _)| !stray(*at)).map(|(_, c)| c).collect()
+}
+
+fn drop_controls(path: &str) -> String {
+    path.chars().filter(|c| !c.is_control() && *c != '\u{fffd}').collect()
+}

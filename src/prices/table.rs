@@ -1,0 +1,185 @@
+//! The price table: a document that is safe to use, and what it says about a request.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    schemes::SmartWallets,
+    x402::{PaymentRequirements, ResourceInfo, v1},
+};
+
+use super::{Diagnosis, Method, Pattern, document::{Document, RouteEntry}, readings, target::Target};
+
+/// Prices, ready to be looked up. The only way in is [`PriceTable::parse`].
+#[derive(Debug)]
+pub struct PriceTable {
+    facilitators: Vec<String>,
+    smart_wallets: SmartWallets,
+    public_url: Option<String>,
+    fold_case: bool,
+    /// The most specific first.
+    routes: Vec<Route>,
+}
+
+/// One priced route.
+#[derive(Debug)]
+pub struct Route {
+    method: Option<Method>,
+    pattern: Pattern,
+    accepts: Vec<PaymentRequirements>,
+    resource: ResourceInfo,
+    extensions: Map<String, Value>,
+}
+
+/// What a request costs.
+#[derive(Debug)]
+pub enum Decision<'a> {
+    /// Nothing, however the request is read.
+    Free,
+    /// What this route says, in at least one reading, and no other route in any.
+    Priced(&'a Route),
+    /// Different readings have different prices, or there are too many readings: no honest client.
+    Ambiguous,
+}
+
+impl PriceTable {
+    /// Reads a document whole, or tells everything that is wrong with it.
+    ///
+    /// 1. It is JSON, an object, without duplicate and unknown keys.
+    /// 2. Every value has its form; every offer is complete after defaults.
+    /// 3. No two routes cover the same paths with the same method.
+    /// 4. There is a facilitator where anything is priced.
+    pub fn parse(text: &str) -> Result<Self, Vec<Diagnosis>> {
+        let mut problems = Vec::new();
+        let document = Document::read(text, &mut problems);
+        match document {
+            Some(document) => Self::compile(document, problems),
+            None => Err(problems),
+        }
+    }
+
+    /// The table of a site where nothing is priced.
+    pub const fn empty() -> Self {
+        Self {
+            facilitators: Vec::new(),
+            smart_wallets: SmartWallets::Refuse,
+            public_url: None,
+            fold_case: true,
+            routes: Vec::new(),
+        }
+    }
+
+    fn compile(document: Document, mut problems: Vec<Diagnosis>) -> Result<Self, Vec<Diagnosis>> {
+        let mut entries = document.routes;
+        // Of equally specific patterns a named method comes first; the pointer only makes the order total.
+        entries.sort_by(|a, b| {
+            let named = |entry: &RouteEntry| entry.method.is_some();
+            b.pattern.specificity(&a.pattern).then(named(b).cmp(&named(a))).then(a.pointer.cmp(&b.pointer))
+        });
+        for (index, entry) in entries.iter().enumerate() {
+            let same = |other: &&RouteEntry| other.pattern == entry.pattern && other.method == entry.method;
+            if let Some(other) = entries[..index].iter().find(same) {
+                let message = format!("covers the same requests as {}; keep one", other.pointer);
+                problems.push(Diagnosis::new(&entry.pointer, message));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let routes = entries.into_iter().map(Route::from).collect();
+        Ok(Self {
+            facilitators: document.facilitators,
+            smart_wallets: document.smart_wallets,
+            public_url: document.public_url,
+            fold_case: document.fold_case,
+            routes,
+        })
+    }
+
+    /// What a request costs, given every method it may be read as.
+    pub fn decide(&self, path: &str, methods: &[Method]) -> Decision<'_> {
+        if self.routes.is_empty() {
+            return Decision::Free;
+        }
+        let Ok(readings) = readings(path, self.fold_case) else {
+            return Decision::Ambiguous;
+        };
+        let mut priced: Option<&Route> = None;
+        for reading in &readings {
+            let covering: Vec<&Route> = self.routes.iter().filter(|route| route.pattern.matches(reading)).collect();
+            for method in methods {
+                let route = covering.iter().find(|route| route.method.as_ref().is_none_or(|named| named == method));
+                match (priced, route) {
+                    (Some(first), Some(other)) if !std::ptr::eq(first, *other) => return Decision::Ambiguous,
+                    (None, Some(route)) => priced = Some(route),
+                    _ => {}
+                }
+            }
+        }
+        priced.map_or(Decision::Free, Decision::Priced)
+    }
+
+    /// Whether the path has a price for any method, in any reading. Too many readings count as priced.
+    pub fn is_priced(&self, path: &str) -> bool {
+        let covered = |reading: &String| self.routes.iter().any(|route| route.pattern.matches(reading));
+        !self.routes.is_empty() && readings(path, self.fold_case).map_or(true, |readings| readings.iter().any(covered))
+    }
+
+    /// The facilitators' base URLs, without a slash at the end, in the owner's order.
+    pub fn facilitators(&self) -> &[String] {
+        &self.facilitators
+    }
+
+    /// What to do with contract wallets' signatures.
+    pub const fn smart_wallets(&self) -> SmartWallets {
+        self.smart_wallets
+    }
+
+    /// Scheme and host that clients use, where the owner has said it.
+    pub fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
+    }
+
+    /// How many routes are priced.
+    pub const fn len(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Whether nothing is priced.
+    pub const fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+}
+
+impl Route {
+    /// The v2 offers, in the owner's order.
+    pub fn accepts(&self) -> &[PaymentRequirements] {
+        &self.accepts
+    }
+
+    /// The offers that v1 can express, for this resource.
+    pub fn accepts_v1(&self, resource: &ResourceInfo) -> Vec<PaymentRequirements> {
+        self.accepts.iter().filter_map(|offer| v1::requirements(offer, resource)).collect()
+    }
+
+    /// Extensions that the owner advertises.
+    pub const fn extensions(&self) -> &Map<String, Value> {
+        &self.extensions
+    }
+
+    /// What is sold to this request: the owner's `resource`, else its own URL under `public_url`.
+    pub fn resource(&self, target: &Target<'_>, public_url: Option<&str>) -> ResourceInfo {
+        let mut resource = self.resource.clone();
+        if resource.url.is_empty() {
+            let origin = public_url.map_or_else(|| target.origin(), str::to_owned);
+            resource.url = format!("{origin}{}{}", target.path, target.query);
+        }
+        resource
+    }
+}
+
+impl From<RouteEntry> for Route {
+    fn from(entry: RouteEntry) -> Self {
+        let RouteEntry { pointer: _, method, pattern, accepts, resource, extensions } = entry;
+        Self { method, pattern, accepts, resource, extensions }
+    }
+}

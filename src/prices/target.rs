@@ -1,0 +1,78 @@
+//! The target of a request, cut out of its URL as text. No URL library: those repair what they read,
+//! and what was judged would not be what is forwarded.
+
+/// Scheme and host, path, and query of a request, each exactly as the runtime gave them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// Host and port.
+    pub authority: &'a str,
+    /// Begins with `/`.
+    pub path: &'a str,
+    /// With its `?`; empty where there is none.
+    pub query: &'a str,
+}
+
+/// The URL is not one that a well-behaved client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the request target is malformed")]
+pub struct BadTarget;
+
+impl<'a> Target<'a> {
+    /// Cuts `http(s)://authority/path?query`.
+    pub fn parse(url: &'a str) -> Result<Self, BadTarget> {
+        let (scheme, rest) = url.split_once("://").ok_or(BadTarget)?;
+        if !["http", "https"].contains(&scheme) {
+            return Err(BadTarget);
+        }
+        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(end);
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+        if authority.is_empty() || !authority.bytes().all(legal) {
+            return Err(BadTarget);
+        }
+        let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+        let path = match path {
+            "" => "/",
+            _ if path.starts_with('/') => path,
+            _ => return Err(BadTarget),
+        };
+        Ok(Self { scheme, authority, path, query })
+    }
+
+    /// `https://host`: what a browser calls the origin.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
+
+    /// Values of a query parameter, undecoded.
+    pub fn query_values<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
+        let pairs = self.query.trim_start_matches('?').split('&');
+        pairs.filter_map(move |pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(url: &str) -> Option<(&str, &str, &str)> {
+        Target::parse(url).ok().map(|t| (t.authority, t.path, t.query))
+    }
+
+    #[test]
+    fn nothing_is_repaired() {
+        assert_eq!(parts("https://a.example/x/../%41//b;c?d=1?e#f"), Some(("a.example", "/x/../%41//b;c", "?d=1?e#f")));
+        assert_eq!(parts("http://[::1]:8787"), Some(("[::1]:8787", "/", "")));
+        assert_eq!(parts("http://a?q"), Some(("a", "/", "?q")));
+        assert_eq!(parts("http://a//evil.example/x"), Some(("a", "//evil.example/x", "")));
+    }
+
+    #[test]
+    fn a_target_that_could_name_another_host_is_refused() {
+        for url in ["", "/x", "ftp://a/", "http://", "http:///x", "http://a@b/", "http://a:1@evil/x", "http://a\\@b/", "http://a\\b", "http://a b/", "http://a#b", "http://é/"] {
+            assert_eq!(Target::parse(url), Err(BadTarget), "{url}");
+        }
+    }
+}

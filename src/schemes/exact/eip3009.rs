@@ -1,0 +1,178 @@
+//! EIP-3009 `transferWithAuthorization`: payload, typed struct, and the checks in the specification's order.
+
+use serde_json::{Value, json};
+
+use crate::{
+    evm::{
+        Address, Eip712Domain, Hash32, SignatureForm, TypedStruct, Uint256, address_word, signing_hash,
+        uint_word,
+    },
+    schemes::{CheckedPayment, Deferral, Proof, Refusal, SmartWallets},
+    time::UnixTime,
+    x402::{PaymentPayload, PaymentRequirements},
+};
+
+/// Facilitators refuse an authorization that expires sooner than this: a block must still be mined.
+pub const EXPIRY_BUFFER_SECONDS: u64 = 6;
+
+/// What the payer signed: the six members of EIP-3009's `TransferWithAuthorization`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorization {
+    /// Who pays.
+    pub from: Address,
+    /// Who is paid.
+    pub to: Address,
+    /// How much, in atomic units.
+    pub value: Uint256,
+    /// Not valid at or before this second.
+    pub valid_after: Uint256,
+    /// Not valid at or after this second.
+    pub valid_before: Uint256,
+    /// Chosen by the payer, spent once per token and payer.
+    pub nonce: Hash32,
+}
+
+impl TypedStruct for Authorization {
+    const ENCODE_TYPE: &'static str = "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)";
+
+    fn encode_data(&self) -> Vec<[u8; 32]> {
+        vec![
+            address_word(&self.from),
+            address_word(&self.to),
+            uint_word(self.value),
+            uint_word(self.valid_after),
+            uint_word(self.valid_before),
+            self.nonce,
+        ]
+    }
+}
+
+impl Authorization {
+    /// Reads `payload.authorization` strictly: texts only, decimal numbers, `0x` and full length for bytes.
+    fn read(payload: &Value) -> Option<Self> {
+        let authorization = payload.get("authorization")?;
+        let text = |key| authorization.get(key).and_then(Value::as_str);
+        let mut nonce = [0; 32];
+        hex::decode_to_slice(text("nonce")?.strip_prefix("0x")?, &mut nonce).ok()?;
+        Some(Self {
+            from: text("from")?.parse().ok()?,
+            to: text("to")?.parse().ok()?,
+            value: text("value")?.parse().ok()?,
+            valid_after: text("validAfter")?.parse().ok()?,
+            valid_before: text("validBefore")?.parse().ok()?,
+            nonce,
+        })
+    }
+
+    /// The payload in one spelling: what was checked is what the facilitator reads, whatever its parser.
+    fn to_payload(&self, signature: &str) -> Value {
+        json!({
+            "signature": signature,
+            "authorization": {
+                "from": self.from.to_string(),
+                "to": self.to.to_string(),
+                "value": self.value.to_string(),
+                "validAfter": self.valid_after.to_string(),
+                "validBefore": self.valid_before.to_string(),
+                "nonce": format!("0x{}", hex::encode(self.nonce)),
+            },
+        })
+    }
+}
+
+/// The token's EIP-712 domain, from `extra.name` and `extra.version`.
+fn domain(requirements: &PaymentRequirements) -> Option<Eip712Domain<'_>> {
+    Some(Eip712Domain {
+        name: requirements.extra("name").filter(|name| !name.is_empty())?,
+        version: requirements.extra("version").filter(|version| !version.is_empty())?,
+        chain_id: requirements.network().chain_id(),
+        verifying_contract: requirements.asset(),
+    })
+}
+
+/// The hash the payer should have signed, and who did sign it. For reports: it judges nothing.
+pub fn signing_hash_of(
+    payload: &PaymentPayload,
+    requirements: &PaymentRequirements,
+) -> Option<(Hash32, Option<Address>)> {
+    let payload = payload.get("payload")?;
+    let hash = signing_hash(&domain(requirements)?, &Authorization::read(payload)?);
+    let signer = match payload.get("signature").and_then(Value::as_str).and_then(signature_bytes).map(|bytes| SignatureForm::of(&bytes)) {
+        Some(SignatureForm::Ecdsa(signature)) => signature.recover(&hash).map(|signer| signer.address),
+        _ => None,
+    };
+    Some((hash, signer))
+}
+
+/// Judges an EIP-3009 payment for an `exact` offer.
+pub fn check(
+    payload: PaymentPayload,
+    requirements: &PaymentRequirements,
+    now: UnixTime,
+    smart_wallets: SmartWallets,
+) -> Result<CheckedPayment, Refusal> {
+    let eip3009 = requirements.extra("assetTransferMethod").is_none_or(|method| method == "eip3009");
+    let scheme_payload = payload.get("payload").ok_or(Refusal::InvalidPayload)?;
+    // Facilitators choose the transfer by this key alone: with it they would settle what we did not check.
+    if !eip3009 || scheme_payload.get("permit2Authorization").is_some() {
+        return Err(Refusal::PayloadType);
+    }
+    let authorization = Authorization::read(scheme_payload).ok_or(Refusal::InvalidPayload)?;
+    let signature = scheme_payload.get("signature").and_then(Value::as_str).ok_or(Refusal::InvalidPayload)?;
+
+    let domain = domain(requirements).ok_or(Refusal::MissingDomain)?;
+    let hash = signing_hash(&domain, &authorization);
+    let (proof, signature) = judge_signature(signature, &hash, authorization.from, smart_wallets)?;
+    if authorization.to != requirements.pay_to() {
+        return Err(Refusal::Recipient);
+    }
+    if authorization.valid_before < Uint256::from(now.plus(EXPIRY_BUFFER_SECONDS)) {
+        return Err(Refusal::ValidBefore);
+    }
+    if authorization.valid_after > Uint256::from(now) {
+        return Err(Refusal::ValidAfter);
+    }
+    if authorization.value != requirements.amount().units() {
+        return Err(Refusal::Value);
+    }
+    Ok(CheckedPayment {
+        payload: payload.with_payload(authorization.to_payload(&signature)),
+        requirements: requirements.clone(),
+        payer: authorization.from,
+        nonce: authorization.nonce,
+        valid_before: authorization.valid_before,
+        proof,
+    })
+}
+
+fn signature_bytes(text: &str) -> Option<Vec<u8>> {
+    hex::decode(text.strip_prefix("0x")?).ok()
+}
+
+/// How good the signature is, and its text for the facilitator.
+fn judge_signature(
+    text: &str,
+    hash: &Hash32,
+    payer: Address,
+    smart_wallets: SmartWallets,
+) -> Result<(Proof, String), Refusal> {
+    let bytes = signature_bytes(text).ok_or(Refusal::Signature)?;
+    let deferral = match SignatureForm::of(&bytes) {
+        SignatureForm::Ecdsa(signature) => match signature.recover(hash) {
+            Some(signer) if signer.address == payer && signer.low_s => {
+                return Ok((Proof::Recovered, signature.to_hex()));
+            }
+            // The payer's, but malleable: no token contract takes it, and neither does a wallet's.
+            Some(signer) if signer.address == payer => return Err(Refusal::Signature),
+            Some(_) => Deferral::RecoversToOther,
+            None => Deferral::NotEcdsa,
+        },
+        SignatureForm::NotEcdsa => Deferral::NotEcdsa,
+        SignatureForm::Erc6492 => Deferral::Erc6492,
+        SignatureForm::NotSixtyFiveBytes => Deferral::NotSixtyFiveBytes,
+    };
+    match smart_wallets {
+        SmartWallets::Refuse => Err(Refusal::Signature),
+        SmartWallets::Defer => Ok((Proof::Deferred(deferral), format!("0x{}", hex::encode(bytes)))),
+    }
+}

@@ -1,0 +1,79 @@
+//! Messages of the facilitator interface: `/verify`, `/settle` (x402 v2 §7).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{PaymentPayload, PaymentRequirements};
+
+/// The body of `/verify` and of `/settle`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FacilitatorRequest<'a> {
+    x402_version: u8,
+    payment_payload: &'a Map<String, Value>,
+    payment_requirements: &'a Value,
+}
+
+impl<'a> FacilitatorRequest<'a> {
+    /// The client's payload with our own offer, never the client's copy of it.
+    pub fn new(payload: &'a PaymentPayload, requirements: &'a PaymentRequirements) -> Self {
+        Self {
+            x402_version: payload.version().number(),
+            payment_payload: payload.wire(),
+            payment_requirements: requirements.wire(),
+        }
+    }
+}
+
+/// The answer of `/verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyResponse {
+    /// Whether the payment would settle now.
+    pub is_valid: bool,
+    /// Why not.
+    #[serde(default)]
+    pub invalid_reason: Option<String>,
+}
+
+/// The answer of `/settle`, and the content of `PAYMENT-RESPONSE` (x402 v2 §5.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettlementResponse {
+    /// Whether the money moved.
+    pub success: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_reason: Option<String>,
+    /// Transaction hash; empty where there is none.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub transaction: String,
+    /// CAIP-2 id, in v1 the name.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub network: String,
+    /// Who paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<String>,
+}
+
+/// Some facilitators write `null` where the specification has a text.
+fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_means_absent() {
+        let answer: SettlementResponse = serde_json::from_str(
+            r#"{"success":false,"errorReason":null,"transaction":null,"network":"base","payer":null,"more":1}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            serde_json::to_string(&answer).unwrap(),
+            r#"{"success":false,"transaction":"","network":"base"}"#
+        );
+    }
+}

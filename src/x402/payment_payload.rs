@@ -1,0 +1,68 @@
+//! `PaymentPayload`: what a client sends to pay (x402 v2 §5.2, v1 §5.2). Untrusted in every byte.
+
+use serde_json::{Map, Value};
+
+use super::X402Version;
+
+/// A JSON object that calls itself an x402 payload of version 1 or 2. Nothing else is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentPayload {
+    version: X402Version,
+    wire: Map<String, Value>,
+}
+
+/// The JSON is no payment payload at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedPayload {
+    /// Not JSON, or JSON nested too deeply.
+    #[error("the payment payload is not JSON")]
+    Json,
+    /// An array, a text, null.
+    #[error("the payment payload is not a JSON object")]
+    Object,
+    /// `x402Version` is absent or neither 1 nor 2.
+    #[error("the payment payload's x402Version is neither 1 nor 2")]
+    Version,
+}
+
+impl PaymentPayload {
+    /// Reads the JSON text of a payload. A key written twice counts once, the last time, as in JavaScript.
+    pub fn from_json(json: &[u8]) -> Result<Self, MalformedPayload> {
+        Self::from_value(serde_json::from_slice(json).map_err(|_| MalformedPayload::Json)?)
+    }
+
+    /// Reads a payload that is JSON already.
+    pub fn from_value(value: Value) -> Result<Self, MalformedPayload> {
+        let Value::Object(wire) = value else {
+            return Err(MalformedPayload::Object);
+        };
+        let version = match wire.get("x402Version").and_then(Value::as_u64) {
+            Some(1) => X402Version::V1,
+            Some(2) => X402Version::V2,
+            _ => return Err(MalformedPayload::Version),
+        };
+        Ok(Self { version, wire })
+    }
+
+    /// The version it claims.
+    pub const fn version(&self) -> X402Version {
+        self.version
+    }
+
+    /// A top-level member: `accepted`, `payload`, `extensions`; in v1 also `scheme` and `network`.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.wire.get(key)
+    }
+
+    /// The same payload with another `payload` member: what was checked, in one spelling, and nothing else.
+    #[must_use]
+    pub fn with_payload(mut self, payload: Value) -> Self {
+        self.wire.insert("payload".to_owned(), payload);
+        self
+    }
+
+    /// The object as it goes to a facilitator.
+    pub const fn wire(&self) -> &Map<String, Value> {
+        &self.wire
+    }
+}
