@@ -1,0 +1,72 @@
+// A local chain that looks like Base Sepolia: anvil, with TestUSDC at the address of USDC there.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createTestClient, createWalletClient, http, parseAbi, publicActions } from "viem";
+import { privateKeyToAccount } from "viem/accounts";
+import { baseSepolia } from "viem/chains";
+import { start } from "../tools.mjs";
+import { keys, payer } from "./accounts.mjs";
+
+export const USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+const MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11";
+export const tokenAbi = parseAbi([
+  "function balanceOf(address) view returns (uint256)",
+  "function mint(address to, uint256 value)",
+  "function authorizationState(address authorizer, bytes32 nonce) view returns (bool)",
+  "event Transfer(address indexed from, address indexed to, uint256 value)",
+]);
+
+/** The runtime code of both contracts. */
+function compile() {
+  const solc = createRequire(import.meta.url)("solc");
+  const content = readFileSync(new URL("TestUSDC.sol", import.meta.url), "utf8");
+  const input = {
+    language: "Solidity",
+    sources: { "TestUSDC.sol": { content } },
+    settings: { optimizer: { enabled: true }, viaIR: true, outputSelection: { "*": { "*": ["evm.deployedBytecode.object"] } } },
+  };
+  const { contracts, errors = [] } = JSON.parse(solc.compile(JSON.stringify(input)));
+  const fatal = errors.filter(({ severity }) => severity === "error");
+  if (fatal.length > 0) throw new Error(fatal.map(({ formattedMessage }) => formattedMessage).join("\n"));
+  const code = (name) => `0x${contracts["TestUSDC.sol"][name].evm.deployedBytecode.object}`;
+  return { token: code("TestUSDC"), multicall: code("Multicall3") };
+}
+
+/** Starts the chain, places the contracts and gives the payer 1,000 USDC. */
+export async function startChain({ port }) {
+  const url = `http://127.0.0.1:${port}`;
+  const lines = [];
+  const anvil = start("anvil", ["--port", String(port), "--chain-id", String(baseSepolia.id), "--silent"], {
+    onLine: (line) => lines.push(line),
+  });
+  const chain = createTestClient({ mode: "anvil", chain: baseSepolia, transport: http(url), pollingInterval: 50 }).extend(publicActions);
+  await untilAnswering(() => chain.getChainId(), anvil, () => `anvil did not start: ${lines.join("\n")}`);
+  const { token, multicall } = compile();
+  await chain.setCode({ address: USDC, bytecode: token });
+  await chain.setCode({ address: MULTICALL3, bytecode: multicall });
+
+  const wallet = createWalletClient({ account: privateKeyToAccount(keys.facilitator), chain: baseSepolia, transport: http(url) });
+  const mint = async (to, value) => {
+    const hash = await wallet.writeContract({ address: USDC, abi: tokenAbi, functionName: "mint", args: [to, value] });
+    await chain.waitForTransactionReceipt({ hash });
+  };
+  await mint(payer.address, 1_000_000_000n);
+  const balanceOf = (address) => chain.readContract({ address: USDC, abi: tokenAbi, functionName: "balanceOf", args: [address] });
+  return { url, chain, mint, balanceOf, stop: () => anvil.kill() };
+}
+
+/** Waits until `ask` gives an answer, or the program that should give it has ended. */
+async function untilAnswering(ask, child, why) {
+  let ended = false;
+  child.once("exit", () => { ended = true; });
+  child.once("error", () => { ended = true; });
+  for (let attempt = 0; attempt < 600 && !ended; attempt++) {
+    try {
+      return await ask();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  child.kill();
+  throw new Error(why());
+}

@@ -1,0 +1,62 @@
+// A facilitator of the official packages, for the local chain: /verify, /settle, /supported; x402 v1 and v2.
+import { createServer } from "node:http";
+import { x402Facilitator } from "@x402/core/facilitator";
+import { toFacilitatorEvmSigner } from "@x402/evm";
+import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
+import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
+import { createWalletClient, http, publicActions } from "viem";
+import { nonceManager, privateKeyToAccount } from "viem/accounts";
+import { baseSepolia } from "viem/chains";
+import { keys } from "./accounts.mjs";
+
+/**
+ * Starts it. `onCall(operation, body)` sees each call and may answer in its place by returning
+ * `{status, body}`, or `"drop"` to close the connection; undefined lets it go on.
+ */
+export async function startFacilitator({ port, chainUrl, onCall = () => undefined }) {
+  const account = privateKeyToAccount(keys.facilitator, { nonceManager });
+  const client = createWalletClient({ account, chain: baseSepolia, transport: http(chainUrl), pollingInterval: 50 }).extend(publicActions);
+  const signer = toFacilitatorEvmSigner(
+    {
+      address: account.address,
+      readContract: (args) => client.readContract({ ...args, args: args.args ?? [] }),
+      verifyTypedData: (args) => client.verifyTypedData(args),
+      writeContract: (args) => client.writeContract({ ...args, args: args.args ?? [] }),
+      sendTransaction: (args) => client.sendTransaction(args),
+      waitForTransactionReceipt: (args) => client.waitForTransactionReceipt(args),
+      getCode: (args) => client.getCode(args),
+    },
+    { confirmationTimeoutMs: 20_000 },
+  );
+  const facilitator = new x402Facilitator()
+    .register("eip155:84532", new ExactEvmScheme(signer))
+    .registerV1("base-sepolia", new ExactEvmSchemeV1(signer));
+
+  const server = createServer(async (request, response) => {
+    const send = (status, body) => {
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    };
+    try {
+      const operation = new URL(request.url, "http://localhost").pathname.slice(1);
+      if (operation === "supported") return send(200, facilitator.getSupported());
+      if (operation !== "verify" && operation !== "settle") return send(404, { error: "not found" });
+      let text = "";
+      for await (const chunk of request.setEncoding("utf8")) text += chunk;
+      const body = JSON.parse(text);
+      const instead = await onCall(operation, body);
+      if (instead === "drop") return request.socket.destroy();
+      if (instead) return send(instead.status, instead.body);
+      send(200, await facilitator[operation](body.paymentPayload, body.paymentRequirements));
+    } catch (error) {
+      send(500, { error: error.message });
+    }
+  });
+  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    stop: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}

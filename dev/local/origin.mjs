@@ -1,0 +1,45 @@
+// The site behind the paywall, for trying it out: an article, an API, a stream of events.
+import { createServer } from "node:http";
+
+const page = (title, text) => `<!doctype html><meta charset="utf-8"><title>${title}</title><h1>${title}</h1><p>${text}</p>`;
+
+const routes = {
+  "/": (response) => {
+    response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
+    response.end(page("A demo site", `Free. <a href="/articles/42">/articles/42</a> costs one cent, <a href="/api/weather">/api/weather</a> a tenth of one, <a href="/events">/events</a> two cents.`));
+  },
+  "/articles/42": (response, request) => {
+    response.writeHead(200, { "content-type": "text/html; charset=utf-8", "cache-control": "max-age=60" });
+    response.end(page("Article 42", `You have read it. Paid by ${request.headers["x-402-payer"] ?? "nobody"}.`));
+  },
+  "/api/weather": (response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ place: "Lisbon", celsius: 21 }));
+  },
+  "/events": (response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    let count = 0;
+    const timer = setInterval(() => {
+      response.write(`data: ${JSON.stringify({ tick: ++count })}\n\n`);
+      if (count === 5) response.end(clearInterval(timer));
+    }, 300);
+    response.once("close", () => clearInterval(timer));
+  },
+};
+
+/** Starts it on a port of loopback. */
+export async function startOrigin({ port }) {
+  const server = createServer((request, response) => {
+    const answer = routes[new URL(request.url, "http://localhost").pathname];
+    if (answer) return answer(response, request);
+    response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
+  });
+  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    stop: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}

@@ -1,0 +1,97 @@
+// npm start: sets everything up and runs the whole thing on this machine. Ctrl-C ends all of it.
+//
+// Until the packages are there, only Node.js itself may be imported.
+import { readFileSync, writeFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { configured, needFreePorts } from "./ports.mjs";
+import { bold, dim, fail, needPackages, needRust, root, run, start, step } from "./tools.mjs";
+
+await needFreePorts();
+needRust();
+needPackages();
+run("node", ["dev/build.mjs", "--fast"]);
+
+const url = (port) => `http://127.0.0.1:${port}`;
+const running = [];
+let stopping = false;
+function stop(code) {
+  if (stopping) return;
+  stopping = true;
+  for (const { stop } of running.reverse()) stop();
+  process.exitCode = code;
+  setTimeout(() => process.exit(code), 3000).unref();
+}
+process.once("SIGINT", () => stop(0));
+process.once("SIGTERM", () => stop(0));
+
+try {
+  const [{ startChain }, { startFacilitator }, { startOrigin }] = await Promise.all(
+    ["chain", "facilitator", "origin"].map((name) => import(`./local/${name}.mjs`)),
+  );
+  step("Starting a local chain with USDC, a facilitator and a demo site");
+  running.push(await startChain({ port: configured.chain }));
+  running.push(await startFacilitator({ port: configured.facilitator, chainUrl: url(configured.chain) }));
+  running.push(await startOrigin({ port: configured.origin }));
+
+  step("Writing examples/prices.json into the local KV");
+  const example = readFileSync(join(root, "examples", "prices.json"), "utf8");
+  const document = example.replace("http://127.0.0.1:8403", url(configured.facilitator));
+  const prices = join(root, ".wrangler", "prices.json");
+  mkdirSync(join(root, ".wrangler"), { recursive: true });
+  writeFileSync(prices, document);
+  run("wrangler", ["kv", "key", "put", "prices", "--path", prices, "--binding", "PRICES", "--local"], { stdio: ["ignore", "ignore", "inherit"] });
+
+  step("Starting the Worker with wrangler dev");
+  await startWorker();
+} catch (error) {
+  console.error(error.message);
+  stop(1);
+}
+
+function startWorker() {
+  return new Promise((resolve) => {
+    const wrangler = start(
+      "wrangler",
+      ["dev", "--port", String(configured.worker), "--ip", "127.0.0.1", "--var", `ORIGIN_URL:${url(configured.origin)}`, "--show-interactive-dev-session=false"],
+      {
+        env: { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env.PATH}`, X402_EDGE_FAST_BUILD: "1", WRANGLER_SEND_METRICS: "false" },
+        detached: true,
+        onLine: (line) => {
+          if (line.includes("Ready on")) {
+            hello();
+            resolve();
+          } else if (line.trim() && !quiet(line)) {
+            console.log(dim(line));
+          }
+        },
+      },
+    );
+    // Its own process group, so that one signal ends wrangler and the workerd it started.
+    running.push({ stop: () => { try { process.kill(-wrangler.pid, "SIGTERM"); } catch { /* already ended */ } } });
+    wrangler.once("exit", (code) => {
+      if (!stopping) console.error(`wrangler dev has ended (exit code ${code})`);
+      stop(code ?? 1);
+      resolve();
+    });
+  });
+}
+
+/** What wrangler says that nobody needs here. */
+function quiet(line) {
+  return /wrangler \d|─{5}|update available|custom build|Cloudflare collects|telemetry|Request\.cf|bindings|Resource|env\.|^\s*\(|Your Worker|Starting local|⎔|Using vars|Local/i.test(line);
+}
+
+function hello() {
+  const site = url(configured.worker);
+  console.log(`
+${bold("The paywall is up:")} ${site} ${dim("(Ctrl-C ends everything)")}
+
+  See the price:      curl -i ${site}/articles/42
+  Pay and read it:    npm run pay -- ${site}/articles/42
+  More to buy:        ${site}/api/weather  ${site}/events
+  Free:               ${site}/
+  Change a price:     edit examples/prices.json, then
+                      npx wrangler kv key put prices --path examples/prices.json --binding PRICES --local
+  Is it in order?     ${site}/.x402/status
+`);
+}
