@@ -89,7 +89,19 @@ mod tests {
     #[test]
     fn one_network_has_one_spelling() {
         assert_eq!("eip155:8453".parse(), Ok(Network::eip155(8453)));
-        for text in ["", "base", "eip155:", "eip155:0", "eip155:08453", "eip155:+1", "eip155:-1", "EIP155:1", "eip155:1 ", "eip155:99999999999999999999", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"] {
+        for text in [
+            "",
+            "base",
+            "eip155:",
+            "eip155:0",
+            "eip155:08453",
+            "eip155:+1",
+            "eip155:-1",
+            "EIP155:1",
+            "eip155:1 ",
+            "eip155:99999999999999999999",
+            "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+        ] {
             assert_eq!(text.parse::<Network>(), Err(ParseNetworkError), "{text:?}");
         }
     }

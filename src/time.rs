@@ -8,6 +8,7 @@ pub struct UnixTime(pub u64);
 
 impl UnixTime {
     /// So many seconds later; the end of time where the number does not fit.
+    #[must_use]
     pub const fn plus(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))
     }

@@ -35,7 +35,8 @@ pub(super) enum Misconfigured {
 impl Bindings {
     /// Reads the bindings for a request to `url`.
     pub(super) fn read(env: &JsValue, url: &str) -> Result<Self, Misconfigured> {
-        let get = |name: &str| Reflect::get(env, &name.into()).ok().filter(|value| !value.is_undefined() && !value.is_null());
+        let get =
+            |name: &str| Reflect::get(env, &name.into()).ok().filter(|value| !value.is_undefined() && !value.is_null());
         if let Some(service) = get(ORIGIN) {
             return Ok(Self { origin: OriginSite::Service(service.unchecked_into()) });
         }

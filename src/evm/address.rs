@@ -43,8 +43,7 @@ impl FromStr for Address {
         let mut bytes = [0; 20];
         hex::decode_to_slice(digits, &mut bytes).map_err(|_| ParseAddressError::Form)?;
         let address = Self(bytes);
-        let mixed = digits.bytes().any(|b| b.is_ascii_lowercase())
-            && digits.bytes().any(|b| b.is_ascii_uppercase());
+        let mixed = digits.bytes().any(|b| b.is_ascii_lowercase()) && digits.bytes().any(|b| b.is_ascii_uppercase());
         if mixed && address.to_string() != text {
             return Err(ParseAddressError::Checksum);
         }
@@ -106,7 +105,9 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused() {
-        for text in ["", "0x", "5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x00", "0X52908400098527886E0F7030069857D2E4169EE7"] {
+        for text in
+            ["", "0x", "5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x00", "0X52908400098527886E0F7030069857D2E4169EE7"]
+        {
             assert_eq!(text.parse::<Address>(), Err(ParseAddressError::Form), "{text}");
         }
     }

@@ -49,7 +49,8 @@ const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
 const EXPOSE_HEADERS: &str = "Access-Control-Expose-Headers";
 
 /// Headers that paying clients send; a preflight must allow them.
-const ALLOWED_HEADERS: &str = "payment-signature, x-payment, sign-in-with-x, access-control-expose-headers, content-type";
+const ALLOWED_HEADERS: &str =
+    "payment-signature, x-payment, sign-in-with-x, access-control-expose-headers, content-type";
 
 /// Why there was no payment, in the words of the official servers.
 const V2_UNPAID: &str = "Payment required";
@@ -100,7 +101,11 @@ impl<'a> Challenge<'a> {
     pub fn refused(&self, refusal: &Refusal, version: X402Version) -> OurAnswer {
         let reason = refusal.reason(version);
         // The official servers' text for this case; all others are codes.
-        let text = if *refusal == Refusal::NoMatchingRequirements { "No matching payment requirements" } else { reason.as_str() };
+        let text = if *refusal == Refusal::NoMatchingRequirements {
+            "No matching payment requirements"
+        } else {
+            reason.as_str()
+        };
         self.answer(text, text, None)
     }
 
@@ -157,7 +162,9 @@ pub fn exposed_to_browsers(answer: &impl OriginAnswer) -> Vec<(&'static str, Str
 /// A browser asks whether its script may pay.
 pub fn preflight(request: &impl Request) -> OurAnswer {
     // Only names of methods and headers are echoed, and only in that alphabet.
-    let asked = |name: &str| request.header(name).filter(|value| value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_, ".contains(&b)));
+    let asked = |name: &str| {
+        request.header(name).filter(|value| value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_, ".contains(&b)))
+    };
     let method = asked("Access-Control-Request-Method").unwrap_or_default();
     let headers = asked("Access-Control-Request-Headers").map_or_else(String::new, |names| format!(", {names}"));
     OurAnswer {
@@ -201,35 +208,64 @@ pub fn bad_request(detail: &str) -> OurAnswer {
 
 /// The bindings do not say where the origin is.
 pub fn misconfigured() -> OurAnswer {
-    problem(503, "Not configured", "This site is not set up yet; its operator finds the reason in the Worker's log.", None)
+    problem(
+        503,
+        "Not configured",
+        "This site is not set up yet; its operator finds the reason in the Worker's log.",
+        None,
+    )
 }
 
 /// No good price document was ever seen: serving anything could give away what is priced.
 pub fn prices_unavailable() -> OurAnswer {
-    problem(503, "Prices unavailable", "The prices of this site cannot be read right now; nothing was charged. See /.x402/status.", Some(10))
+    problem(
+        503,
+        "Prices unavailable",
+        "The prices of this site cannot be read right now; nothing was charged. See /.x402/status.",
+        Some(10),
+    )
 }
 
 /// No facilitator answered `/verify`.
 pub fn facilitator_unreachable() -> OurAnswer {
-    problem(503, "Payment service unavailable", "Nothing was charged. Retry with the same payment; do not sign again.", Some(5))
+    problem(
+        503,
+        "Payment service unavailable",
+        "Nothing was charged. Retry with the same payment; do not sign again.",
+        Some(5),
+    )
 }
 
 /// A facilitator answered `/verify` with what is no answer.
 pub fn facilitator_nonsense() -> OurAnswer {
-    problem(502, "Payment service failed", "Nothing was charged. Retry with the same payment; do not sign again.", Some(5))
+    problem(
+        502,
+        "Payment service failed",
+        "Nothing was charged. Retry with the same payment; do not sign again.",
+        Some(5),
+    )
 }
 
 /// Nobody knows whether the money moved.
 pub fn settlement_unknown(deadline: bool) -> OurAnswer {
     let status = if deadline { 504 } else { 502 };
-    problem(status, "Settlement outcome unknown", "The payment may have been settled. Retry with the same payment; do not sign again.", Some(5))
+    problem(
+        status,
+        "Settlement outcome unknown",
+        "The payment may have been settled. Retry with the same payment; do not sign again.",
+        Some(5),
+    )
 }
 
 /// The origin gave no answer.
 pub fn origin_failed(error: NoAnswer) -> OurAnswer {
     match error {
-        NoAnswer::Deadline => problem(504, "Origin timed out", "The site did not answer in time; nothing was charged.", None),
-        NoAnswer::Connection => problem(502, "Origin unreachable", "The site did not answer; nothing was charged.", None),
+        NoAnswer::Deadline => {
+            problem(504, "Origin timed out", "The site did not answer in time; nothing was charged.", None)
+        }
+        NoAnswer::Connection => {
+            problem(502, "Origin unreachable", "The site did not answer; nothing was charged.", None)
+        }
     }
 }
 

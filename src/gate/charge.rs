@@ -4,11 +4,13 @@ use crate::{
     facilitator::{Facilitators, Settlement, Verification, VerifiedPayment},
     origin::{Destination, paid_answer_edits, relayed_answer_edits},
     ports::{Clock, Fetch, Journal, Origin, OriginAnswer, Request},
-    prices::{PriceTable, Target},
     schemes::{CheckedPayment, Refusal},
 };
 
-use super::{Answer, Gate, ORIGIN_WITHIN, answer::{self, Challenge}};
+use super::{
+    Answer, Gate, ORIGIN_WITHIN, Visit,
+    answer::{self, Challenge},
+};
 
 impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
     /// Has the payment verified, asks the origin, settles, and only then lets the answer out.
@@ -16,13 +18,11 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
         &self,
         payment: CheckedPayment,
         challenge: &Challenge<'_>,
-        request: &R,
-        target: &Target<'_>,
-        table: &PriceTable,
+        visit: &Visit<'_, R>,
         origin: &O,
     ) -> Answer<O::Answer> {
         let version = payment.payload().version();
-        let facilitators = Facilitators::new(table.facilitators(), self.fetch);
+        let facilitators = Facilitators::new(visit.table.facilitators(), self.fetch);
         let payment = match facilitators.verify(payment).await {
             Verification::Verified(payment) => payment,
             Verification::Refused(reason) => return challenge.refused(&Refusal::Facilitator(reason), version).into(),
@@ -36,7 +36,7 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
             }
         };
 
-        let forward = self.forward(request, target).paid_by(payment.checked());
+        let forward = visit.forward().paid_by(payment.checked());
         let answer = match origin.send(forward, ORIGIN_WITHIN).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -44,56 +44,44 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
                 return answer::origin_failed(error).into();
             }
         };
-        if self.is_free_of_charge(&answer, target, table) {
-            let edits = self.hide_origin(&answer, target, table, relayed_answer_edits());
+        if self.is_free_of_charge(&answer, visit) {
+            let edits = self.hide_origin(&answer, visit, relayed_answer_edits());
             return Answer::Origins { answer, edits };
         }
-        self.settle(&facilitators, &payment, challenge, answer, target, table).await
-    }
-
-    /// Nobody pays for an error, nor for being sent to another priced page, where the client pays.
-    fn is_free_of_charge<A: OriginAnswer>(&self, answer: &A, target: &Target<'_>, table: &PriceTable) -> bool {
-        match self.redirect(answer, target, table) {
-            Some(Destination::Here { path, .. }) => table.is_priced(&path),
-            Some(Destination::Elsewhere) => false,
-            None => answer.status() >= 400,
-        }
-    }
-
-    async fn settle<A: OriginAnswer>(
-        &self,
-        facilitators: &Facilitators<'_, F>,
-        payment: &VerifiedPayment<'_>,
-        challenge: &Challenge<'_>,
-        answer: A,
-        target: &Target<'_>,
-        table: &PriceTable,
-    ) -> Answer<A> {
-        let version = payment.checked().payload().version();
         // The origin took its time; a facilitator would refuse the authorization now.
         if !payment.checked().settles_at(self.clock.now()) {
             return challenge.refused(&Refusal::ValidBefore, version).into();
         }
-        match facilitators.settle(payment).await {
+        match facilitators.settle(&payment).await {
             Settlement::Settled(receipt) => {
                 let mut edits = paid_answer_edits(answer.header("Cache-Control").as_deref());
-                edits = self.hide_origin(&answer, target, table, edits);
+                edits = self.hide_origin(&answer, visit, edits);
                 edits.set.push(answer::receipt(&receipt, version));
                 edits.set.extend(answer::exposed_to_browsers(&answer));
                 Answer::Origins { answer, edits }
             }
             Settlement::Refused(receipt) => challenge.settlement_refused(&receipt, version).into(),
             Settlement::Unknown { deadline } => {
-                let checked = payment.checked();
-                self.journal.fault(&format!(
-                    "facilitator: settle: outcome unknown; network {} asset {} payer {} nonce 0x{}",
-                    checked.requirements().network(),
-                    checked.requirements().asset(),
-                    checked.payer(),
-                    hex::encode(checked.nonce()),
-                ));
+                self.journal.fault(&format!("facilitator: settle: outcome unknown: {}", name_of(&payment)));
                 answer::settlement_unknown(deadline).into()
             }
         }
     }
+
+    /// Nobody pays for an error, nor for being sent to another priced page, where the client pays.
+    fn is_free_of_charge<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> bool {
+        match self.redirect(answer, visit) {
+            Some(Destination::Here { path, .. }) => visit.table.is_priced(&path),
+            Some(Destination::Elsewhere) => false,
+            None => answer.status() >= 400,
+        }
+    }
+}
+
+/// What an operator needs to find a payment on the chain.
+fn name_of(payment: &VerifiedPayment<'_>) -> String {
+    let checked = payment.checked();
+    let requirements = checked.requirements();
+    let nonce = hex::encode(checked.nonce());
+    format!("{} asset {} payer {} nonce 0x{nonce}", requirements.network(), requirements.asset(), checked.payer())
 }

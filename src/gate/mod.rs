@@ -20,8 +20,8 @@ use crate::{
 };
 
 pub use accepted::candidates;
-pub use answer::{Answer, OurAnswer};
 use answer::Challenge;
+pub use answer::{Answer, OurAnswer};
 
 /// The paywall, for one request.
 #[derive(Debug)]
@@ -36,6 +36,13 @@ pub struct Gate<'a, F, C, J> {
     pub journal: &'a J,
     /// Scheme and host of the origin, where it has its own.
     pub origin_url: Option<&'a str>,
+}
+
+/// A request that is well formed, and the prices that hold for it.
+struct Visit<'a, R> {
+    request: &'a R,
+    target: Target<'a>,
+    table: &'a PriceTable,
 }
 
 /// Where the operator looks first.
@@ -59,50 +66,54 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
         if target.path == STATUS_PATH {
             return answer::status(self.prices).into();
         }
+        if !target.survives_forwarding() {
+            return answer::bad_request(MANGLED_PATH).into();
+        }
         let Some(table) = self.prices.table() else {
             return answer::prices_unavailable().into();
         };
         let Some(method) = Method::parse(&request.method()) else {
             return answer::bad_request("the method is not an HTTP token").into();
         };
-        let preflight = method.as_str() == "OPTIONS" && request.header("Access-Control-Request-Method").is_some();
-        if preflight && table.is_priced(target.path) {
+        let visit = Visit { request, target, table };
+
+        if is_preflight(&method, request) && table.is_priced(target.path) {
             return answer::preflight(request).into();
         }
-        let route = match table.decide(target.path, &method.readings(overrides(request, &target))) {
-            Decision::Free => return self.relay(request, &target, table, origin).await,
-            Decision::Ambiguous => return answer::bad_request("the path or method can be read in several ways; spell it plainly").into(),
+        let route = match table.decide(target.path, &method.readings(visit.method_overrides())) {
+            Decision::Free => return self.relay(&visit, origin).await,
+            Decision::Ambiguous => return answer::bad_request(AMBIGUOUS).into(),
             Decision::Priced(route) => route,
         };
 
         let challenge = Challenge::new(route, &target, table.public_url(), request);
+        if method.as_str() == "HEAD" {
+            return challenge.unpaid().into();
+        }
         let payload = match http::read_payment(|name| request.header(name)) {
-            _ if method.as_str() == "HEAD" => return challenge.unpaid().into(),
             Ok(Some(payload)) => payload,
             Ok(None) => return challenge.unpaid().into(),
             Err(error) => return answer::bad_request(&error.to_string()).into(),
         };
-        let version = payload.version();
-        match self.check(payload, &challenge, table) {
-            Ok(payment) => self.charge(payment, &challenge, request, &target, table, origin).await,
-            Err(refusal) => challenge.refused(&refusal, version).into(),
+        match self.check(&payload, &challenge, table) {
+            Ok(payment) => self.charge(payment, &challenge, &visit, origin).await,
+            Err(refusal) => challenge.refused(&refusal, payload.version()).into(),
         }
     }
 
     /// Is the payment right in everything that can be seen from here? No network.
     fn check(
         &self,
-        payload: PaymentPayload,
+        payload: &PaymentPayload,
         challenge: &Challenge<'_>,
         table: &PriceTable,
     ) -> Result<CheckedPayment, Refusal> {
         check_echo(challenge.extensions(), payload.get("extensions")).map_err(|_| Refusal::ExtensionEcho)?;
-        let offers = challenge.offers(payload.version());
         let now = self.clock.now();
         let mut refusal = Refusal::NoMatchingRequirements;
         // v2 names its offer. v1 names only the network, where several tokens may be offered.
-        for requirements in candidates(offers, &payload) {
-            match schemes::check(payload.clone(), requirements, now, table.smart_wallets()) {
+        for requirements in candidates(challenge.offers(payload.version()), payload) {
+            match schemes::check(payload, requirements, now, table.smart_wallets()) {
                 Ok(payment) => return Ok(payment),
                 Err(reason) => refusal = reason,
             }
@@ -111,16 +122,10 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
     }
 
     /// A free request goes through: nothing is asked of it, its answer is the origin's.
-    async fn relay<R: Request, O: Origin>(
-        &self,
-        request: &R,
-        target: &Target<'_>,
-        table: &PriceTable,
-        origin: &O,
-    ) -> Answer<O::Answer> {
-        match origin.send(self.forward(request, target), ORIGIN_WITHIN).await {
+    async fn relay<R: Request, O: Origin>(&self, visit: &Visit<'_, R>, origin: &O) -> Answer<O::Answer> {
+        match origin.send(visit.forward(), ORIGIN_WITHIN).await {
             Ok(answer) => {
-                let edits = self.hide_origin(&answer, target, table, HeaderEdits::default());
+                let edits = self.hide_origin(&answer, visit, HeaderEdits::default());
                 Answer::Origins { answer, edits }
             }
             Err(error) => {
@@ -130,33 +135,44 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
         }
     }
 
-    fn forward<R: Request>(&self, request: &R, target: &Target<'_>) -> Forward {
-        Forward::free(target.origin(), format!("{}{}", target.path, target.query), &request.header_names())
-    }
-
     /// A redirect that names the origin's own host is turned into one that clients can follow.
-    fn hide_origin<A: OriginAnswer>(
+    fn hide_origin<R: Request>(
         &self,
-        answer: &A,
-        target: &Target<'_>,
-        table: &PriceTable,
+        answer: &impl OriginAnswer,
+        visit: &Visit<'_, R>,
         mut edits: HeaderEdits,
     ) -> HeaderEdits {
-        if let Some(Destination::Here { rewritten: Some(location), .. }) = self.redirect(answer, target, table) {
+        if let Some(Destination::Here { rewritten: Some(location), .. }) = self.redirect(answer, visit) {
             edits.set.push(("Location", location));
         }
         edits
     }
 
     /// Where the answer redirects to, if it does.
-    fn redirect<A: OriginAnswer>(&self, answer: &A, target: &Target<'_>, table: &PriceTable) -> Option<Destination> {
+    fn redirect<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> Option<Destination> {
         let location = (300..400).contains(&answer.status()).then(|| answer.header("Location")).flatten()?;
-        Some(destination(&location, target, self.origin_url, table.public_url()))
+        Some(destination(&location, &visit.target, self.origin_url, visit.table.public_url()))
     }
 }
 
-fn overrides<R: Request>(request: &R, target: &Target<'_>) -> Vec<Method> {
-    let headers = METHOD_OVERRIDES.iter().filter_map(|name| request.header(name));
-    let parameters = target.query_values(METHOD_OVERRIDE_PARAMETER).map(str::to_owned);
-    headers.chain(parameters).filter_map(|name| Method::parse(name.trim())).collect()
+impl<R: Request> Visit<'_, R> {
+    /// The request on its way to the origin: exactly the path and query that were judged.
+    fn forward(&self) -> Forward {
+        let path_and_query = format!("{}{}", self.target.path, self.target.query);
+        Forward::free(self.target.origin(), path_and_query, &self.request.header_names())
+    }
+
+    fn method_overrides(&self) -> Vec<Method> {
+        let headers = METHOD_OVERRIDES.iter().filter_map(|name| self.request.header(name));
+        let parameters = self.target.query_values(METHOD_OVERRIDE_PARAMETER).map(str::to_owned);
+        headers.chain(parameters).filter_map(|name| Method::parse(name.trim())).collect()
+    }
 }
+
+fn is_preflight(method: &Method, request: &impl Request) -> bool {
+    method.as_str() == "OPTIONS" && request.header("Access-Control-Request-Method").is_some()
+}
+
+const MANGLED_PATH: &str =
+    "a path with backslashes, fragments or dot segments cannot be forwarded as it is; spell it plainly";
+const AMBIGUOUS: &str = "the path or the method can be read in several ways that differ in price; spell it plainly";

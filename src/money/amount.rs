@@ -58,7 +58,13 @@ mod tests {
 
     #[test]
     fn amounts_are_read_out_as_people_write_them() {
-        for (units, decimals, text) in [(10_000, 6, "0.01"), (2_010_000, 6, "2.01"), (5_000_000, 6, "5"), (7, 0, "7"), (1, 18, "0.000000000000000001")] {
+        for (units, decimals, text) in [
+            (10_000, 6, "0.01"),
+            (2_010_000, 6, "2.01"),
+            (5_000_000, 6, "5"),
+            (7, 0, "7"),
+            (1, 18, "0.000000000000000001"),
+        ] {
             assert_eq!(Amount::new(Uint256::from(units)).to_decimal(decimals), text);
         }
     }

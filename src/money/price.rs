@@ -60,7 +60,8 @@ impl<'a> Decimal<'a> {
         if whole.starts_with(|c: char| c.is_ascii_digit()) && number.contains(['e', 'E']) {
             return Err(PriceError::Exponent);
         }
-        let ticker_ok = ticker.is_none_or(|t| !t.is_empty() && t.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '₮'));
+        let ticker_ok =
+            ticker.is_none_or(|t| !t.is_empty() && t.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '₮'));
         if whole.is_empty() || !digits(whole) || !digits(fraction) || !ticker_ok {
             return Err(PriceError::Form);
         }
@@ -97,7 +98,15 @@ mod tests {
 
     #[test]
     fn prices_are_exact() {
-        for (text, units) in [("$2.01", "2010000"), ("$0.0079", "7900"), ("0.01", "10000"), ("0.01 USDC", "10000"), ("1", "1000000"), ("0.0000010", "1"), ("$19.99 USDC", "19990000")] {
+        for (text, units) in [
+            ("$2.01", "2010000"),
+            ("$0.0079", "7900"),
+            ("0.01", "10000"),
+            ("0.01 USDC", "10000"),
+            ("1", "1000000"),
+            ("0.0000010", "1"),
+            ("$19.99 USDC", "19990000"),
+        ] {
             assert_eq!(usdc(text), Ok(units.to_owned()), "{text}");
         }
     }
@@ -112,7 +121,10 @@ mod tests {
         assert_eq!(usdc("1e-2"), Err(PriceError::Exponent));
         assert_eq!(usdc("1.5E3"), Err(PriceError::Exponent));
         assert_eq!(usdc(&"9".repeat(78)), Err(PriceError::Overflow));
-        for text in ["", "$", ".5", "5.", "USD 10", "1abc", "1,5", "0x10", "+1", "1 ", " 1", "1  USDC", "$$1", "1.2.3", "NaN", "Infinity", "١"] {
+        for text in [
+            "", "$", ".5", "5.", "USD 10", "1abc", "1,5", "0x10", "+1", "1 ", " 1", "1  USDC", "$$1", "1.2.3", "NaN",
+            "Infinity", "١",
+        ] {
             assert_eq!(usdc(text), Err(PriceError::Form), "{text:?}");
         }
     }

@@ -120,7 +120,17 @@ mod tests {
 
     #[test]
     fn what_clients_say_in_our_name_ends_here() {
-        for name in ["X-402-Payer", "x_402_payer", "X-402-Anything", "PAYMENT-SIGNATURE", "x-payment", "X_PAYMENT", "sign-in-with-x", "X-Original-URL", "Settlement-Overrides"] {
+        for name in [
+            "X-402-Payer",
+            "x_402_payer",
+            "X-402-Anything",
+            "PAYMENT-SIGNATURE",
+            "x-payment",
+            "X_PAYMENT",
+            "sign-in-with-x",
+            "X-Original-URL",
+            "Settlement-Overrides",
+        ] {
             assert!(ends_here(name), "{name}");
         }
         for name in ["Authorization", "Cookie", "X-4020", "Payment", "X-Payment-Id"] {

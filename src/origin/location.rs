@@ -21,7 +21,9 @@ pub enum Destination {
 pub fn destination(location: &str, request: &Target<'_>, origin: Option<&str>, public: Option<&str>) -> Destination {
     let location = location.trim();
     let (scheme, rest) = match location.split_once(':') {
-        Some((scheme, rest)) if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) => {
+        Some((scheme, rest))
+            if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) =>
+        {
             (Some(scheme), rest)
         }
         _ => (None, location),
@@ -35,8 +37,13 @@ pub fn destination(location: &str, request: &Target<'_>, origin: Option<&str>, p
         }
         (Some(_), None) => Destination::Elsewhere,
         (_, Some(rest)) => {
-            let (authority, target) = rest.split_at(rest.find(|c| slash(c) || c == '?' || c == '#').unwrap_or(rest.len()));
-            let target = if target.starts_with('/') { target.to_owned() } else { format!("/{}", target.trim_start_matches('\\')) };
+            let (authority, target) =
+                rest.split_at(rest.find(|c| slash(c) || c == '?' || c == '#').unwrap_or(rest.len()));
+            let target = if target.starts_with('/') {
+                target.to_owned()
+            } else {
+                format!("/{}", target.trim_start_matches('\\'))
+            };
             let is = |url: Option<&str>| url.is_some_and(|url| authority_of(url).eq_ignore_ascii_case(authority));
             let path = path_of(&target).to_owned();
             if is(Some(&request.origin())) || is(public) {
@@ -88,9 +95,19 @@ mod tests {
     #[test]
     fn paths_and_our_own_names_stay_here() {
         for (location, path) in [
-            ("/x?y#z", "/x"), ("x", "/a/x"), ("../x", "/x"), ("./", "/a/"), ("?q", "/a/b"), ("", "/a/b"),
-            ("https://shop.example/x", "/x"), ("HTTP://SHOP.EXAMPLE/x", "/x"), ("//shop.example/x", "/x"),
-            ("https://www.shop.example/x", "/x"), ("https://shop.example", "/"), ("https://shop.example?x", "/"), ("/x:y", "/x:y"),
+            ("/x?y#z", "/x"),
+            ("x", "/a/x"),
+            ("../x", "/x"),
+            ("./", "/a/"),
+            ("?q", "/a/b"),
+            ("", "/a/b"),
+            ("https://shop.example/x", "/x"),
+            ("HTTP://SHOP.EXAMPLE/x", "/x"),
+            ("//shop.example/x", "/x"),
+            ("https://www.shop.example/x", "/x"),
+            ("https://shop.example", "/"),
+            ("https://shop.example?x", "/"),
+            ("/x:y", "/x:y"),
         ] {
             assert_eq!(lead(location), here(path), "{location}");
         }
@@ -104,7 +121,15 @@ mod tests {
 
     #[test]
     fn other_sites_are_elsewhere() {
-        for location in ["https://evil.example/x", "//evil.example/x", "/\\evil.example/x", "https:x", "mailto:a@b", "javascript:x", "http://10.0.0.1/x"] {
+        for location in [
+            "https://evil.example/x",
+            "//evil.example/x",
+            "/\\evil.example/x",
+            "https:x",
+            "mailto:a@b",
+            "javascript:x",
+            "http://10.0.0.1/x",
+        ] {
             assert_eq!(lead(location), Destination::Elsewhere, "{location}");
         }
     }

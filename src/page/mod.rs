@@ -9,11 +9,13 @@ use crate::{
 const PAYWALL: &str = include_str!("paywall.html");
 
 /// Nothing from anywhere, but the page's own style.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Whether the client is a browser with a person before it, by the official packages' rule.
 pub fn is_wanted(accept: Option<&str>, user_agent: Option<&str>) -> bool {
-    accept.is_some_and(|accept| accept.contains("text/html")) && user_agent.is_some_and(|agent| agent.contains("Mozilla"))
+    accept.is_some_and(|accept| accept.contains("text/html"))
+        && user_agent.is_some_and(|agent| agent.contains("Mozilla"))
 }
 
 /// The page for these offers.

@@ -25,8 +25,17 @@ const MAX_TAGS: usize = 5;
 const MAX_NAME_BYTES: usize = 32;
 
 const DOCUMENT_KEYS: [&str; 11] = [
-    "$schema", "payTo", "network", "asset", "maxTimeoutSeconds", "facilitators", "smartWallets", "publicUrl",
-    "rpc", "caseSensitive", "routes",
+    "$schema",
+    "payTo",
+    "network",
+    "asset",
+    "maxTimeoutSeconds",
+    "facilitators",
+    "smartWallets",
+    "publicUrl",
+    "rpc",
+    "caseSensitive",
+    "routes",
 ];
 const RESOURCE_KEYS: [&str; 8] =
     ["accepts", "resource", "description", "mimeType", "serviceName", "tags", "iconUrl", "extensions"];
@@ -70,7 +79,9 @@ impl Document {
         let case_sensitive = get("caseSensitive").and_then(|node| keep(node.boolean(), problems));
         let mut document = Self {
             facilitators: get("facilitators").map_or_else(Vec::new, |node| read_urls(node, problems)),
-            smart_wallets: get("smartWallets").and_then(|node| keep(read_smart_wallets(node), problems)).unwrap_or_default(),
+            smart_wallets: get("smartWallets")
+                .and_then(|node| keep(read_smart_wallets(node), problems))
+                .unwrap_or_default(),
             public_url: get("publicUrl").and_then(|node| keep(read_origin(node), problems)),
             fold_case: !case_sensitive.unwrap_or(false),
             routes: Vec::new(),
@@ -80,7 +91,10 @@ impl Document {
         }
         match get("routes") {
             Some(node) => document.read_routes(node, &defaults, problems),
-            None => problems.push(Diagnosis::new("", "routes is missing: an object such as {\"/premium/*\": {\"price\": \"$0.01\"}}")),
+            None => problems.push(Diagnosis::new(
+                "",
+                "routes is missing: an object such as {\"/premium/*\": {\"price\": \"$0.01\"}}",
+            )),
         }
         if document.facilitators.is_empty() && !document.routes.is_empty() && get("facilitators").is_none() {
             problems.push(Diagnosis::new("", "facilitators is missing: a list of URLs such as [\"https://x402.org/facilitator\"] (that one is for test networks)"));
@@ -112,7 +126,8 @@ impl Document {
             Some((method, path)) => (Some(method), path.trim_start()),
             None => (None, key),
         };
-        let pattern = Pattern::parse(path, self.fold_case).map_err(|error| Diagnosis::new(&node.pointer, error.to_string()));
+        let pattern =
+            Pattern::parse(path, self.fold_case).map_err(|error| Diagnosis::new(&node.pointer, error.to_string()));
         let pattern = keep(pattern, problems);
         let method = method.map(|name| match Method::parse(name) {
             Some(method) if method.as_str() == "HEAD" => {
@@ -141,7 +156,14 @@ impl Document {
             icon_url: get("iconUrl").and_then(|node| keep(read_icon(node), problems)),
         };
         let extensions = get("extensions").map_or_else(Map::new, |node| offer::read_object(node, problems));
-        Some(RouteEntry { pointer: node.pointer.clone(), method: method?, pattern: pattern?, accepts, resource, extensions })
+        Some(RouteEntry {
+            pointer: node.pointer.clone(),
+            method: method?,
+            pattern: pattern?,
+            accepts,
+            resource,
+            extensions,
+        })
     }
 }
 
@@ -153,16 +175,19 @@ fn read_accepts(
 ) -> Vec<PaymentRequirements> {
     let short: Vec<_> = members.iter().filter(|(key, _)| offer::KEYS.contains(&key.as_str())).cloned().collect();
     let Some((_, accepts)) = members.iter().find(|(key, _)| key == "accepts") else {
-        return Draft { pointer: node.pointer.clone(), members: short }.resolve(defaults, problems).into_iter().collect();
+        return Draft { pointer: node.pointer.clone(), members: short }
+            .resolve(defaults, problems)
+            .into_iter()
+            .collect();
     };
     for (key, node) in &short {
-        problems.push(Diagnosis::new(&node.pointer, format!("{key} belongs into the entries of accepts, where there are any")));
+        problems.push(Diagnosis::new(
+            &node.pointer,
+            format!("{key} belongs into the entries of accepts, where there are any"),
+        ));
     }
-    let entries = if accepts.is_array() {
-        keep(accepts.array(), problems).unwrap_or_default()
-    } else {
-        vec![accepts.clone()]
-    };
+    let entries =
+        if accepts.is_array() { keep(accepts.array(), problems).unwrap_or_default() } else { vec![accepts.clone()] };
     if entries.is_empty() {
         problems.push(accepts.problem("accepts is empty; leave the route out of the document to make it free"));
     }
@@ -185,7 +210,8 @@ fn read_accepts(
 
 fn unknown_key(key: &str, node: &Node<'_>, allowed: &[&str]) -> Diagnosis {
     let near = allowed.iter().find(|known| known.eq_ignore_ascii_case(key));
-    let hint = near.map_or_else(|| format!("allowed are {}", allowed.join(", ")), |near| format!("did you mean {near}?"));
+    let hint =
+        near.map_or_else(|| format!("allowed are {}", allowed.join(", ")), |near| format!("did you mean {near}?"));
     Diagnosis::new(&node.pointer, format!("unknown key; {hint}"))
 }
 
@@ -239,7 +265,9 @@ fn read_rpc(node: &Node<'_>, problems: &mut Vec<Diagnosis>) {
 fn read_description(node: &Node<'_>) -> Result<String, Diagnosis> {
     let text = node.string()?;
     if text.chars().count() > MAX_DESCRIPTION_CHARS {
-        return Err(node.problem(format!("a description has at most {MAX_DESCRIPTION_CHARS} characters; facilitators refuse payments for longer ones")));
+        return Err(node.problem(format!(
+            "a description has at most {MAX_DESCRIPTION_CHARS} characters; facilitators refuse payments for longer ones"
+        )));
     }
     Ok(text)
 }

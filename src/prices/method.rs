@@ -29,7 +29,9 @@ impl Method {
             if !KEPT_APART.contains(&method.as_str()) {
                 readings.push(Self("GET".to_owned()));
             }
-            readings.push(method);
+            if method.as_str() != "HEAD" {
+                readings.push(method);
+            }
         }
         readings
     }

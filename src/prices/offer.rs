@@ -116,7 +116,10 @@ impl<'a> Draft<'a> {
         problems: &mut Vec<Diagnosis>,
     ) -> Option<(Address, Amount)> {
         let Some(price) = self.get("price") else {
-            problems.push(Diagnosis::new(&self.pointer, "price is missing: write \"$0.01\", or {asset, amount} in atomic units"));
+            problems.push(Diagnosis::new(
+                &self.pointer,
+                "price is missing: write \"$0.01\", or {asset, amount} in atomic units",
+            ));
             return None;
         };
         let asset = match self.get("asset") {
@@ -131,7 +134,8 @@ impl<'a> Draft<'a> {
         let (address, amount) = keep(result, problems)?;
         if let Some(known) = known_asset(network.chain_id(), &address) {
             if known.transfer == TransferMethod::Permit2 {
-                let message = format!("{} can only be moved through Permit2, which this version does not offer", known.symbol);
+                let message =
+                    format!("{} can only be moved through Permit2, which this version does not offer", known.symbol);
                 problems.push(price.problem(message));
                 return None;
             }
@@ -146,13 +150,18 @@ impl<'a> Draft<'a> {
         let pointer = self.get("extra").map_or(&self.pointer, |node| &node.pointer);
         for key in ["name", "version"] {
             if extra.get(key).and_then(Value::as_str).is_none_or(str::is_empty) {
-                let message = format!("this token is not built in: write its EIP-712 {key} into extra (read {key}() of the contract)");
+                let message = format!(
+                    "this token is not built in: write its EIP-712 {key} into extra (read {key}() of the contract)"
+                );
                 problems.push(Diagnosis::new(pointer, message));
             }
         }
         for (key, allowed) in [("assetTransferMethod", "eip3009"), ("paymentFlow", "authorization")] {
             if extra.get(key).is_some_and(|value| value.as_str() != Some(allowed)) {
-                problems.push(Diagnosis::new(pointer, format!("{key} can only be \"{allowed}\" in this version; leave it out")));
+                problems.push(Diagnosis::new(
+                    pointer,
+                    format!("{key} can only be \"{allowed}\" in this version; leave it out"),
+                ));
             }
         }
     }
@@ -182,11 +191,15 @@ fn decimal_price(
         }
         (Some(wanted), _) | (None, Some(wanted)) => find(&wanted, network, price)?,
         (None, None) => default_asset(network.chain_id()).ok_or_else(|| {
-            price.problem(format!("no token is built in for {network}: write the price as {{asset, amount}} in atomic units"))
+            price.problem(format!(
+                "no token is built in for {network}: write the price as {{asset, amount}} in atomic units"
+            ))
         })?,
     };
-    let amount = decimal.to_amount(known.decimals).map_err(|error| price.problem(format!("{}: {error}", known.symbol)))?;
-    let address = known.address.parse().map_err(|_| price.problem("the built-in table is wrong; please report this"))?;
+    let amount =
+        decimal.to_amount(known.decimals).map_err(|error| price.problem(format!("{}: {error}", known.symbol)))?;
+    let address =
+        known.address.parse().map_err(|_| price.problem("the built-in table is wrong; please report this"))?;
     Ok((address, amount))
 }
 
@@ -219,7 +232,10 @@ fn atomic_price(
                     extra.entry(key).or_insert(value);
                 }
             }
-            _ => problems.push(Diagnosis::new(&node.pointer, "unknown key; a price in atomic units has asset, amount and extra")),
+            _ => problems.push(Diagnosis::new(
+                &node.pointer,
+                "unknown key; a price in atomic units has asset, amount and extra",
+            )),
         }
     }
     let (Some(asset), Some(amount)) = (asset, amount) else {
@@ -227,8 +243,9 @@ fn atomic_price(
     };
     let address = match &asset {
         Asset::Address(address) => Ok(*address),
-        Asset::Symbol(_) => find(&asset, network, price)
-            .and_then(|known| known.address.parse().map_err(|_| price.problem("the built-in table is wrong; please report this"))),
+        Asset::Symbol(_) => find(&asset, network, price).and_then(|known| {
+            known.address.parse().map_err(|_| price.problem("the built-in table is wrong; please report this"))
+        }),
     };
     Some(address.map(|address| (address, amount)))
 }
@@ -247,7 +264,9 @@ pub(super) fn read_object(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Map
 pub(super) fn read_network(node: &Node<'_>) -> Result<Network, Diagnosis> {
     let text = node.string()?;
     let network = text.parse().ok().or_else(|| Network::from_v1_name(&text));
-    network.ok_or_else(|| node.problem("expected an EVM network: a CAIP-2 id such as \"eip155:8453\", or a name such as \"base\""))
+    network.ok_or_else(|| {
+        node.problem("expected an EVM network: a CAIP-2 id such as \"eip155:8453\", or a name such as \"base\"")
+    })
 }
 
 pub(super) fn read_pay_to(node: &Node<'_>) -> Result<Address, Diagnosis> {
@@ -268,7 +287,8 @@ pub(super) fn read_asset(node: &Node<'_>) -> Result<Asset, Diagnosis> {
 }
 
 fn read_amount(node: &Node<'_>) -> Result<Amount, Diagnosis> {
-    let amount: Amount = node.string()?.parse().map_err(|error| node.problem(format!("not an amount of atomic units: {error}")))?;
+    let amount: Amount =
+        node.string()?.parse().map_err(|error| node.problem(format!("not an amount of atomic units: {error}")))?;
     if amount == Amount::ZERO {
         return Err(node.problem("a price cannot be zero; leave the route out of the document to make it free"));
     }
@@ -277,7 +297,7 @@ fn read_amount(node: &Node<'_>) -> Result<Amount, Diagnosis> {
 
 pub(super) fn read_timeout(node: &Node<'_>) -> Result<u64, Diagnosis> {
     let seconds = node.number().and_then(|text| text.parse().ok());
-    seconds.filter(|s| (MIN_TIMEOUT_SECONDS..=MAX_TIMEOUT_SECONDS).contains(s)).ok_or_else(|| {
-        node.problem(format!("expected whole seconds, {MIN_TIMEOUT_SECONDS} to {MAX_TIMEOUT_SECONDS}"))
-    })
+    seconds
+        .filter(|s| (MIN_TIMEOUT_SECONDS..=MAX_TIMEOUT_SECONDS).contains(s))
+        .ok_or_else(|| node.problem(format!("expected whole seconds, {MIN_TIMEOUT_SECONDS} to {MAX_TIMEOUT_SECONDS}")))
 }

@@ -45,7 +45,9 @@ pub enum PatternError {
     #[error("a path pattern ends before \"?\" and \"#\"; price the path, not its query")]
     Query,
     /// Something that servers read differently.
-    #[error("write the path plainly: no \"%\", \"\\\", \";\", \"//\", \".\" or \"..\" segments, blanks at an end or control characters (\"é\", not \"%C3%A9\")")]
+    #[error(
+        "write the path plainly: no \"%\", \"\\\", \";\", \"//\", \".\" or \"..\" segments, blanks at an end or control characters (\"é\", not \"%C3%A9\")"
+    )]
     NotPlain,
 }
 
@@ -129,12 +131,12 @@ fn tokens(segment: &str) -> Vec<Token> {
             },
             _ => (None, first.len_utf8()),
         };
-        let (taken, left) = rest.split_at(length);
-        rest = left;
+        let (text_here, after) = rest.split_at(length);
+        rest = after;
         match (token, tokens.last_mut()) {
             (Some(token), _) => tokens.push(token),
-            (None, Some(Token::Text(text))) => text.push_str(taken),
-            (None, _) => tokens.push(Token::Text(taken.to_owned())),
+            (None, Some(Token::Text(text))) => text.push_str(text_here),
+            (None, _) => tokens.push(Token::Text(text_here.to_owned())),
         }
     }
     tokens

@@ -22,18 +22,18 @@ type Step = fn(&str) -> String;
 
 /// The steps; who takes them.
 const STEPS: &[Step] = &[
-    decode_percent,            // everyone, once or more often
-    decode_percent_u,          // IIS: %u002f
-    decode_overlong,           // old Java and IIS: %c0%af; fullwidth forms by best fit
-    backslashes_to_slashes,    // IIS, and browsers' URL parsers
-    drop_path_parameters,      // Tomcat, Jetty: /a;x=1/b
-    cut_at_terminator,         // decoded ?, #, NUL
-    collapse_slashes,          // nginx merge_slashes, Apache
-    drop_authority,            // URL parsers given //host/path
-    resolve_dot_segments,      // everyone
-    trim_segments,             // Windows: trailing dots and blanks; ::$DATA
-    drop_stray_percents,       // lenient decoders
-    drop_controls,             // URL parsers drop tab, CR and LF
+    decode_percent,         // everyone, once or more often
+    decode_percent_u,       // IIS: %u002f
+    decode_overlong,        // old Java and IIS: %c0%af; fullwidth forms by best fit
+    backslashes_to_slashes, // IIS, and browsers' URL parsers
+    drop_path_parameters,   // Tomcat, Jetty: /a;x=1/b
+    cut_at_terminator,      // decoded ?, #, NUL
+    collapse_slashes,       // nginx merge_slashes, Apache
+    drop_authority,         // URL parsers given //host/path
+    resolve_dot_segments,   // everyone
+    trim_segments,          // Windows: trailing dots and blanks; ::$DATA
+    drop_stray_percents,    // lenient decoders
+    drop_controls,          // URL parsers drop tab, CR and LF
 ];
 
 /// All readings of a raw path that begins with `/`.
@@ -66,7 +66,10 @@ pub fn readings(path: &str, fold_case: bool) -> Result<Readings, TooManyReadings
 /// No step changes such a path: letters, digits, single slashes, and marks that mean nothing to servers.
 fn is_plain(path: &str) -> bool {
     let quiet = |b: u8| b.is_ascii_alphanumeric() || b"/-_~!$&'()*+,=:@.".contains(&b);
-    path.bytes().all(quiet) && !path.contains("//") && !path.contains("::$") && !path.split('/').any(|s| s.ends_with('.'))
+    path.bytes().all(quiet)
+        && !path.contains("//")
+        && !path.contains("::$")
+        && !path.split('/').any(|s| s.ends_with('.'))
 }
 
 /// One case for all: upper first, since some letters (ſ, K) only meet their twin that way.
@@ -85,15 +88,12 @@ fn decoded(path: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        match hex_byte(bytes.get(at + 1..at + 3)).filter(|_| byte == b'%') {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
+        if let Some(decoded) = hex_byte(bytes.get(at + 1..at + 3)).filter(|_| byte == b'%') {
+            out.push(decoded);
+            at += 3;
+        } else {
+            out.push(byte);
+            at += 1;
         }
     }
     out
@@ -108,15 +108,12 @@ fn decode_percent_u(path: &str) -> String {
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let code = part.get(..4).and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
-        match code {
-            Some(c) => {
-                out.push(c);
-                out.push_str(&part[4..]);
-            }
-            None => {
-                out.push_str("%u");
-                out.push_str(part);
-            }
+        if let Some(c) = code {
+            out.push(c);
+            out.push_str(&part[4..]);
+        } else {
+            out.push_str("%u");
+            out.push_str(part);
         }
     }
     out

@@ -28,7 +28,10 @@ impl Snapshot {
             return Self {
                 table: Some(Rc::new(PriceTable::empty())),
                 version: None,
-                problems: Rc::new([Diagnosis::new("", "there is no price document: nothing is priced, every path is free")]),
+                problems: Rc::new([Diagnosis::new(
+                    "",
+                    "there is no price document: nothing is priced, every path is free",
+                )]),
             };
         };
         match PriceTable::parse(text) {

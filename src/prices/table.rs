@@ -7,7 +7,12 @@ use crate::{
     x402::{PaymentRequirements, ResourceInfo, v1},
 };
 
-use super::{Diagnosis, Method, Pattern, document::{Document, RouteEntry}, readings, target::Target};
+use super::{
+    Diagnosis, Method, Pattern,
+    document::{Document, RouteEntry},
+    readings,
+    target::Target,
+};
 
 /// Prices, ready to be looked up. The only way in is [`PriceTable::parse`].
 #[derive(Debug)]

@@ -41,6 +41,16 @@ impl<'a> Target<'a> {
         Ok(Self { scheme, authority, path, query })
     }
 
+    /// Whether the runtime's `fetch` can carry the path as it is. It would resolve dot segments (`%2e` is a
+    /// dot to it), turn backslashes and drop fragments, and the origin would get another path than was judged.
+    pub fn survives_forwarding(&self) -> bool {
+        let dots = |segment: &str| {
+            let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+            plain == "." || plain == ".."
+        };
+        !self.path.contains(['\\', '#']) && !self.path.split('/').any(dots)
+    }
+
     /// `https://host`: what a browser calls the origin.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.authority)
@@ -70,8 +80,33 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_would_change_on_the_way_is_known() {
+        for path in ["/a/../b", "/./a", "/a/.", "/%2e%2E/a", "/a/.%2e", "/a\\b", "/a#b"] {
+            let url = format!("http://a{path}");
+            assert!(!Target::parse(&url).unwrap().survives_forwarding(), "{path}");
+        }
+        for path in ["/a//b", "/...", "/a.b", "/%252e%252e/a", "/a%2fb", "/a;b", "/%", "/a%00"] {
+            let url = format!("http://a{path}?../x");
+            assert!(Target::parse(&url).unwrap().survives_forwarding(), "{path}");
+        }
+    }
+
+    #[test]
     fn a_target_that_could_name_another_host_is_refused() {
-        for url in ["", "/x", "ftp://a/", "http://", "http:///x", "http://a@b/", "http://a:1@evil/x", "http://a\\@b/", "http://a\\b", "http://a b/", "http://a#b", "http://é/"] {
+        for url in [
+            "",
+            "/x",
+            "ftp://a/",
+            "http://",
+            "http:///x",
+            "http://a@b/",
+            "http://a:1@evil/x",
+            "http://a\\@b/",
+            "http://a\\b",
+            "http://a b/",
+            "http://a#b",
+            "http://é/",
+        ] {
             assert_eq!(Target::parse(url), Err(BadTarget), "{url}");
         }
     }

@@ -108,7 +108,7 @@ impl CheckedPayment {
 
 /// Judges a payment for `requirements`, an offer of ours that the payload accepted.
 pub fn check(
-    payload: PaymentPayload,
+    payload: &PaymentPayload,
     requirements: &PaymentRequirements,
     now: UnixTime,
     smart_wallets: SmartWallets,

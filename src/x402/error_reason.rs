@@ -17,8 +17,7 @@ impl ErrorReason {
     /// It reaches clients in headers and pages, so free text (a stack trace, say) does not pass.
     pub fn theirs(code: Option<&str>, otherwise: &'static str) -> Self {
         let safe = |code: &&str| {
-            (1..=100).contains(&code.len())
-                && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+            (1..=100).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
         };
         match code.filter(safe) {
             Some(code) => Self(Cow::Owned(code.to_owned())),

@@ -8,10 +8,8 @@ use serde_json::{Map, Value};
 pub struct MismatchedExtension(pub String);
 
 /// Members that an extension fills in anew for every 402, so that they cannot be compared.
-const DYNAMIC_INFO: &[(&str, &[&str])] = &[
-    ("sign-in-with-x", &["nonce", "issuedAt", "expirationTime"]),
-    ("offer-receipt", &["offers"]),
-];
+const DYNAMIC_INFO: &[(&str, &[&str])] =
+    &[("sign-in-with-x", &["nonce", "issuedAt", "expirationTime"]), ("offer-receipt", &["offers"])];
 
 const BUILDER_CODE: &str = "builder-code";
 /// `builder-code` allows a client so many services at most.
@@ -63,17 +61,15 @@ fn builder_code_matches(ours: Option<&Value>, theirs: Option<&Value>) -> bool {
         _ => Vec::new(),
     };
     let services = list(theirs, "s");
-    author
-        && services.len() <= MAX_BUILDER_SERVICES
-        && list(ours, "s").iter().all(|service| services.contains(service))
+    author && services.len() <= MAX_BUILDER_SERVICES && list(ours, "s").iter().all(|service| services.contains(service))
 }
 
 /// Whether every key of `part` is in `whole` with an equal value, at any depth; arrays and scalars are equal.
 pub(crate) fn is_subset(part: &Value, whole: &Value) -> bool {
     match (part, whole) {
-        (Value::Object(part), Value::Object(whole)) => part
-            .iter()
-            .all(|(key, value)| whole.get(key).is_some_and(|other| is_subset(value, other))),
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|other| is_subset(value, other)))
+        }
         _ => part == whole,
     }
 }

@@ -71,9 +71,6 @@ mod tests {
             r#"{"success":false,"errorReason":null,"transaction":null,"network":"base","payer":null,"more":1}"#,
         )
         .unwrap();
-        assert_eq!(
-            serde_json::to_string(&answer).unwrap(),
-            r#"{"success":false,"transaction":"","network":"base"}"#
-        );
+        assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"success":false,"transaction":"","network":"base"}"#);
     }
 }

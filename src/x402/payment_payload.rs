@@ -56,9 +56,10 @@ impl PaymentPayload {
 
     /// The same payload with another `payload` member: what was checked, in one spelling, and nothing else.
     #[must_use]
-    pub fn with_payload(mut self, payload: Value) -> Self {
-        self.wire.insert("payload".to_owned(), payload);
-        self
+    pub fn with_payload(&self, payload: Value) -> Self {
+        let mut wire = self.wire.clone();
+        wire.insert("payload".to_owned(), payload);
+        Self { version: self.version, wire }
     }
 
     /// The object as it goes to a facilitator.

@@ -49,8 +49,8 @@ impl PaymentRequirements {
             scheme: text(&wire, "scheme")?.to_owned(),
             network,
             amount: parsed(&wire, amount)?,
-            asset: parsed(&wire, "asset")?,
-            pay_to: parsed(&wire, "payTo")?,
+            asset: address(&wire, "asset")?,
+            pay_to: address(&wire, "payTo")?,
             max_timeout_seconds: timeout.ok_or(InvalidRequirements("maxTimeoutSeconds"))?,
             wire,
         })
@@ -104,6 +104,11 @@ impl PaymentRequirements {
 
 fn text<'a>(wire: &'a Value, key: &'static str) -> Result<&'a str, InvalidRequirements> {
     wire.get(key).and_then(Value::as_str).ok_or(InvalidRequirements(key))
+}
+
+/// In any case: clients compare an offer's addresses as text, contracts as bytes, nobody as EIP-55.
+fn address(wire: &Value, key: &'static str) -> Result<Address, InvalidRequirements> {
+    text(wire, key)?.to_ascii_lowercase().parse().map_err(|_| InvalidRequirements(key))
 }
 
 fn parsed<T: std::str::FromStr>(wire: &Value, key: &'static str) -> Result<T, InvalidRequirements> {

@@ -3,10 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    evm::{
-        Address, Eip712Domain, Hash32, SignatureForm, TypedStruct, Uint256, address_word, signing_hash,
-        uint_word,
-    },
+    evm::{Address, Eip712Domain, Hash32, SignatureForm, TypedStruct, Uint256, address_word, signing_hash, uint_word},
     schemes::{CheckedPayment, Deferral, Proof, Refusal, SmartWallets},
     time::UnixTime,
     x402::{PaymentPayload, PaymentRequirements},
@@ -97,7 +94,12 @@ pub fn signing_hash_of(
 ) -> Option<(Hash32, Option<Address>)> {
     let payload = payload.get("payload")?;
     let hash = signing_hash(&domain(requirements)?, &Authorization::read(payload)?);
-    let signer = match payload.get("signature").and_then(Value::as_str).and_then(signature_bytes).map(|bytes| SignatureForm::of(&bytes)) {
+    let signer = match payload
+        .get("signature")
+        .and_then(Value::as_str)
+        .and_then(signature_bytes)
+        .map(|bytes| SignatureForm::of(&bytes))
+    {
         Some(SignatureForm::Ecdsa(signature)) => signature.recover(&hash).map(|signer| signer.address),
         _ => None,
     };
@@ -106,7 +108,7 @@ pub fn signing_hash_of(
 
 /// Judges an EIP-3009 payment for an `exact` offer.
 pub fn check(
-    payload: PaymentPayload,
+    payload: &PaymentPayload,
     requirements: &PaymentRequirements,
     now: UnixTime,
     smart_wallets: SmartWallets,

@@ -1,0 +1,140 @@
+//! `payment check` and `payment decode`.
+
+use std::{
+    io::{self, BufRead, Write},
+    process::ExitCode,
+};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use x402_edge::{
+    gate::candidates,
+    schemes::{self, Proof, Refusal, SmartWallets, exact},
+    time::UnixTime,
+    transports::http,
+    x402::{PaymentPayload, PaymentRequirements, X402Version},
+};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Judge payments as the edge does: JSON lines from stdin, one JSON line each to stdout.
+    ///
+    /// A line is {"requirements": {…}, "paymentPayload": {…}, "now": 1790000000, "smartWallets": "refuse"};
+    /// `smartWallets` may be left out. The answer is {"verdict": "valid" | "invalid" | "defer",
+    /// "reason"?, "digest"?, "recovered"?}. Exit code 2 where a line is no such question.
+    Check,
+    /// Show what a payment header says (PAYMENT-REQUIRED, PAYMENT-SIGNATURE, PAYMENT-RESPONSE, X-PAYMENT, …).
+    Decode {
+        /// The header's value: base64.
+        header: String,
+    },
+}
+
+/// A line or an argument that is not what the command takes.
+const USAGE: u8 = 2;
+
+pub(crate) fn run(command: &Command) -> ExitCode {
+    match command {
+        Command::Check => check_lines(),
+        Command::Decode { header } => decode(header),
+    }
+}
+
+fn decode(header: &str) -> ExitCode {
+    let json = http::decode_header("value", header.trim()).map_err(|error| error.to_string());
+    let value =
+        json.and_then(|json| serde_json::from_slice::<Value>(&json).map_err(|error| format!("not JSON: {error}")));
+    match value {
+        Ok(value) => print_line(&format!("{value:#}")),
+        Err(error) => {
+            eprintln!("x402-edge: {error}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn check_lines() -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for (index, line) in io::stdin().lock().lines().enumerate() {
+        let answer = line
+            .map_err(|error| error.to_string())
+            .and_then(|line| if line.trim().is_empty() { Ok(None) } else { check_line(&line).map(Some) });
+        let line = match answer {
+            Ok(None) => continue,
+            Ok(Some(answer)) => answer,
+            Err(error) => {
+                eprintln!("x402-edge: line {}: {error}", index + 1);
+                code = ExitCode::from(USAGE);
+                json!({ "error": error })
+            }
+        };
+        if print_line(&line.to_string()) != ExitCode::SUCCESS {
+            return ExitCode::FAILURE;
+        }
+    }
+    code
+}
+
+/// A reader that has gone away (`| head`) is no reason to panic.
+fn print_line(line: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{line}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn check_line(line: &str) -> Result<Value, String> {
+    let mut question: Value = serde_json::from_str(line).map_err(|error| format!("not JSON: {error}"))?;
+    let now = question["now"].as_u64().map(UnixTime).ok_or("now must be Unix seconds")?;
+    let smart_wallets = match question["smartWallets"].as_str() {
+        None | Some("refuse") => SmartWallets::Refuse,
+        Some("defer") => SmartWallets::Defer,
+        Some(other) => return Err(format!("smartWallets must be \"refuse\" or \"defer\", found {other:?}")),
+    };
+    let [requirements, payload] = ["requirements", "paymentPayload"].map(|key| question[key].take());
+    if !requirements.is_object() || payload.is_null() {
+        return Err("requirements and paymentPayload are needed".to_owned());
+    }
+    let Ok(payload) = PaymentPayload::from_value(payload) else {
+        return Ok(json!({ "verdict": "invalid", "reason": "invalid_payload" }));
+    };
+    let requirements = match payload.version() {
+        X402Version::V1 => PaymentRequirements::from_v1(requirements),
+        X402Version::V2 => PaymentRequirements::from_v2(requirements),
+    };
+    Ok(match requirements {
+        Ok(requirements) => judge(&payload, requirements, now, smart_wallets),
+        Err(_) => json!({ "verdict": "invalid", "reason": "invalid_payment_requirements" }),
+    })
+}
+
+fn judge(
+    payload: &PaymentPayload,
+    requirements: PaymentRequirements,
+    now: UnixTime,
+    smart_wallets: SmartWallets,
+) -> Value {
+    let version = payload.version();
+    let signed = exact::signing_hash_of(payload, &requirements);
+    let offers = [requirements];
+    let is_meant = candidates(&offers, payload).next().is_some();
+    let result = if is_meant {
+        schemes::check(payload, &offers[0], now, smart_wallets)
+    } else {
+        Err(Refusal::NoMatchingRequirements)
+    };
+    let mut answer = match result {
+        Err(refusal) => json!({ "verdict": "invalid", "reason": refusal.reason(version).as_str() }),
+        Ok(payment) => match payment.proof() {
+            Proof::Recovered => json!({ "verdict": "valid" }),
+            Proof::Deferred(deferral) => json!({ "verdict": "defer", "reason": deferral.as_str() }),
+        },
+    };
+    if let Some((digest, recovered)) = signed {
+        answer["digest"] = json!(format!("0x{}", hex::encode(digest)));
+        if let Some(address) = recovered {
+            answer["recovered"] = json!(address.to_string());
+        }
+    }
+    answer
+}

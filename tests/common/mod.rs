@@ -1,0 +1,207 @@
+//! Stand-ins for the outside, and one-line helpers for the tests.
+
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use x402_edge::{
+    gate::{Answer, Gate, OurAnswer},
+    origin::{Forward, HeaderEdits},
+    ports::{Clock, Fetch, Journal, NoAnswer, Origin, OriginAnswer, Reply, Request},
+    prices::Snapshot,
+    time::UnixTime,
+};
+
+/// A vector file.
+pub fn vectors(name: &str) -> Value {
+    let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Runs a future whose parts are all ready at once, as those of the stand-ins are.
+pub fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    for _ in 0..1000 {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+    }
+    unreachable!("the future waits for something that never comes");
+}
+
+pub struct FakeRequest {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+}
+
+impl FakeRequest {
+    pub fn get(url: &str) -> Self {
+        Self::new("GET", url)
+    }
+
+    pub fn new(method: &str, url: &str) -> Self {
+        Self { method: method.to_owned(), url: url.to_owned(), headers: Vec::new() }
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+impl Request for FakeRequest {
+    fn method(&self) -> String {
+        self.method.clone()
+    }
+    fn url(&self) -> String {
+        self.url.clone()
+    }
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+    }
+    fn header_names(&self) -> Vec<String> {
+        self.headers.iter().map(|(name, _)| name.to_lowercase()).collect()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FakeAnswer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, &'static str)>,
+}
+
+impl OriginAnswer for FakeAnswer {
+    fn status(&self) -> u16 {
+        self.status
+    }
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| (*value).to_owned())
+    }
+}
+
+/// Everything outside, with a list of what was asked of it, in order.
+pub struct World {
+    pub prices: Snapshot,
+    pub time: Cell<u64>,
+    pub origin_url: Option<&'static str>,
+    pub origin: Result<FakeAnswer, NoAnswer>,
+    /// Seconds that the origin takes.
+    pub origin_takes: u64,
+    pub verify: RefCell<Vec<Result<Reply, NoAnswer>>>,
+    pub settle: RefCell<Vec<Result<Reply, NoAnswer>>>,
+    pub calls: RefCell<Vec<String>>,
+    pub forwarded: RefCell<Option<Forward>>,
+    pub sent: RefCell<Vec<Value>>,
+    pub faults: RefCell<Vec<String>>,
+}
+
+pub const PRICES: &str = r#"{
+    "payTo": "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB",
+    "network": "eip155:84532",
+    "maxTimeoutSeconds": 60,
+    "facilitators": ["https://facilitator.example/"],
+    "routes": {
+        "/premium-data": {"price": "$0.01", "description": "Access to premium market data", "mimeType": "application/json"},
+        "GET /dear/*": {"price": "$2.01"}
+    }
+}"#;
+
+/// When the vectors' payments are valid.
+pub const NOW: u64 = 1_790_000_000;
+
+pub fn reply(status: u16, body: &Value) -> Result<Reply, NoAnswer> {
+    Ok(Reply { status, body: body.to_string() })
+}
+
+impl World {
+    /// Where everything goes well.
+    pub fn new() -> Self {
+        let settled = json!({"success": true, "transaction": "0xabc", "network": "eip155:84532"});
+        Self {
+            prices: Snapshot::unread().after_reading(Some(PRICES)),
+            time: Cell::new(NOW),
+            origin_url: None,
+            origin: Ok(FakeAnswer { status: 200, headers: vec![] }),
+            origin_takes: 0,
+            verify: RefCell::new(vec![reply(200, &json!({"isValid": true}))]),
+            settle: RefCell::new(vec![reply(200, &settled)]),
+            calls: RefCell::default(),
+            forwarded: RefCell::default(),
+            sent: RefCell::default(),
+            faults: RefCell::default(),
+        }
+    }
+
+    pub fn serve(&self, request: &FakeRequest) -> Answer<FakeAnswer> {
+        let gate = Gate { prices: &self.prices, fetch: self, clock: self, journal: self, origin_url: self.origin_url };
+        now(gate.serve(request, self))
+    }
+
+    pub fn ours(&self, request: &FakeRequest) -> OurAnswer {
+        match self.serve(request) {
+            Answer::Ours(answer) => answer,
+            Answer::Origins { answer, .. } => unreachable!("the origin answered: {answer:?}"),
+        }
+    }
+
+    pub fn origins(&self, request: &FakeRequest) -> (FakeAnswer, HeaderEdits) {
+        match self.serve(request) {
+            Answer::Origins { answer, edits } => (answer, edits),
+            Answer::Ours(answer) => unreachable!("we answered: {answer:?}"),
+        }
+    }
+
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.borrow().clone()
+    }
+}
+
+impl Fetch for World {
+    async fn post_json(&self, url: &str, body: String, _within: Duration) -> Result<Reply, NoAnswer> {
+        self.calls.borrow_mut().push(url.to_owned());
+        self.sent.borrow_mut().push(serde_json::from_str(&body).unwrap());
+        let queue = if url.ends_with("/verify") { &self.verify } else { &self.settle };
+        let mut queue = queue.borrow_mut();
+        if queue.len() > 1 { queue.remove(0) } else { queue[0].clone() }
+    }
+}
+
+impl Origin for World {
+    type Answer = FakeAnswer;
+    async fn send(&self, forward: Forward, _within: Duration) -> Result<FakeAnswer, NoAnswer> {
+        self.calls.borrow_mut().push(format!("origin {}", forward.path_and_query));
+        self.forwarded.replace(Some(forward));
+        self.time.set(self.time.get() + self.origin_takes);
+        self.origin.clone()
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> UnixTime {
+        UnixTime(self.time.get())
+    }
+}
+
+impl Journal for World {
+    fn fault(&self, text: &str) {
+        self.faults.borrow_mut().push(text.to_owned());
+    }
+}
+
+/// The value of one of our headers.
+pub fn header<'a>(answer: &'a OurAnswer, name: &str) -> Option<&'a str> {
+    answer.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+/// The JSON in one of our headers.
+pub fn decoded(answer: &OurAnswer, name: &'static str) -> Value {
+    let json = x402_edge::transports::http::decode_header(name, header(answer, name).unwrap()).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}

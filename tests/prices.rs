@@ -1,0 +1,201 @@
+//! Price documents, good and bad. What an owner is told is part of the product, so its wording is tested.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::{Value, json};
+use x402_edge::prices::{Decision, Method, PriceTable};
+
+const PAY_TO: &str = "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB";
+const USDC: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+
+fn document(routes: &Value) -> Value {
+    json!({"payTo": PAY_TO, "network": "eip155:84532", "facilitators": ["https://f.example"], "routes": routes})
+}
+
+/// The v2 offers of `/x`.
+#[track_caller]
+fn offers(document: &str) -> Vec<Value> {
+    let table = PriceTable::parse(document).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let Decision::Priced(route) = table.decide("/x", &[Method::parse("GET").unwrap()]) else { panic!("/x is free") };
+    route.accepts().iter().map(|offer| offer.wire().clone()).collect()
+}
+
+#[track_caller]
+fn told(document: &str) -> Vec<String> {
+    PriceTable::parse(document).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_price_and_the_defaults_make_a_whole_offer() {
+    let offer = &offers(&document(&json!({"/x": {"price": "$0.01"}})).to_string())[0];
+    assert_eq!(
+        *offer,
+        json!({
+            "scheme": "exact", "network": "eip155:84532", "amount": "10000", "asset": USDC, "payTo": PAY_TO,
+            "maxTimeoutSeconds": 300, "extra": {"name": "USDC", "version": "2"},
+        })
+    );
+}
+
+#[test]
+fn prices_are_read_as_written() {
+    for (price, amount) in [
+        (r#""$2.01""#, "2010000"),
+        (r#""$0.0079""#, "7900"),
+        (r#""0.01""#, "10000"),
+        (r#""0.01 USDC""#, "10000"),
+        ("0.01", "10000"),
+        ("2.01", "2010000"),
+        ("0.1", "100000"),
+        ("1", "1000000"),
+        ("1.10", "1100000"),
+        ("123456789012345678901234567890.123456", "123456789012345678901234567890123456"),
+        (r#"{"asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "amount": "7"}"#, "7"),
+        (r#"{"asset": "usdc", "amount": "7"}"#, "7"),
+    ] {
+        let text = document(&json!({"/x": {"price": "PRICE"}})).to_string().replace(r#""PRICE""#, price);
+        assert_eq!(offers(&text)[0]["amount"], amount, "{price}");
+    }
+}
+
+#[test]
+fn an_official_routes_config_can_be_pasted() {
+    let routes = json!({
+        "GET /x": {
+            "accepts": [
+                {"scheme": "exact", "price": "$0.001", "network": "eip155:84532", "payTo": PAY_TO},
+                {"scheme": "exact", "price": {"asset": "0x4f9f8e2f6d7c5b4a3e2d1c0b9a8f7e6d5c4b3a29", "amount": "5", "extra": {"name": "My Token", "version": "1"}},
+                 "network": "eip155:8453", "payTo": PAY_TO, "maxTimeoutSeconds": 60, "extra": {"more": true}},
+            ],
+            "description": "Weather data", "mimeType": "application/json", "resource": "https://api.example.com/x",
+            "serviceName": "Weather", "tags": ["weather"], "iconUrl": "https://api.example.com/icon.png", "extensions": {"bazaar": {"info": {}}},
+        },
+        "/articles/[slug]": {"accepts": {"scheme": "exact", "price": 0.5, "network": "eip155:8453", "payTo": PAY_TO}},
+    });
+    let text = json!({"facilitators": ["https://f.example"], "routes": routes}).to_string();
+    let offers = offers(&text);
+    assert_eq!(offers[1]["extra"], json!({"name": "My Token", "version": "1", "more": true}));
+    assert_eq!(offers[1]["maxTimeoutSeconds"], 60);
+    let single = json!({"facilitators": ["https://f.example"], "routes": {"accepts": {"scheme": "exact", "price": "$1", "network": "base", "payTo": PAY_TO}}});
+    assert_eq!(self::offers(&single.to_string())[0]["network"], "eip155:8453");
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_place() {
+    let text = r#"{
+        "payTo": "0x5cbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB", "network": "solana", "payto": "x",
+        "facilitators": [], "smartWallets": "maybe", "publicUrl": "https://a.example/shop", "rpc": {"base": ["x"]},
+        "routes": {
+            "/a": {"price": "$0.0000001", "network": "base", "payTo": "0x0000000000000000000000000000000000000000"},
+            "/b": {"price": "free", "network": "base", "payTo": "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB"},
+            "/c": {"accepts": [], "price": "1"}
+        }
+    }"#;
+    let expected = [
+        "/payto: unknown key; did you mean payTo?",
+        "/payTo: not an address: the mixed case does not match the EIP-55 checksum; check for a typing mistake (found \"0x5cbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB\")",
+        "/network: expected an EVM network: a CAIP-2 id such as \"eip155:8453\", or a name such as \"base\" (found \"solana\")",
+        "/facilitators: expected a list of at least one URL (found [])",
+        "/smartWallets: expected \"refuse\" or \"defer\" (found \"maybe\")",
+        "/publicUrl: publicUrl is scheme and host only, such as \"https://example.com\" (found \"https://a.example/shop\")",
+        "/rpc/base: the keys of rpc are CAIP-2 ids such as \"eip155:8453\"",
+        "/rpc/base/0: expected an absolute URL, https://… or http://…, in plain ASCII (found \"x\")",
+        "/routes/~1a/payTo: money sent to the zero address is lost; write your own address (found \"0x0000000000000000000000000000000000000000\")",
+        "/routes/~1a/price: USDC: 7 decimals, but the token has only 6 (found \"$0.0000001\")",
+        "/routes/~1b/price: a price is written \"$0.01\", \"0.01\" or \"0.01 USDC\" (found \"free\")",
+        "/routes/~1c/price: price belongs into the entries of accepts, where there are any",
+        "/routes/~1c/accepts: accepts is empty; leave the route out of the document to make it free (found [])",
+    ];
+    let mut told = told(text);
+    let mut expected: Vec<String> = expected.map(str::to_owned).to_vec();
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn each_mistake_is_told() {
+    for (routes, expected) in [
+        (
+            r#"{"/x": {"price": "0"}}"#,
+            "/routes/~1x/price: USDC: a price cannot be zero; leave the route out of the document to make it free (found \"0\")",
+        ),
+        (r#"{"/x": {"price": -1}}"#, "/routes/~1x/price: a price cannot be negative (found -1)"),
+        (r#"{"/x": {"price": 1e-2}}"#, "/routes/~1x/price: a price has no exponent; write the number out (found 1e-2)"),
+        (
+            r#"{"/x": {"price": true}}"#,
+            "/routes/~1x/price: a price is a text, a number, or {asset, amount} (found true)",
+        ),
+        (
+            r#"{"/x": {"price": "1 DOGE"}}"#,
+            "/routes/~1x/price: DOGE is not built in for eip155:84532, so its decimals are unknown: write the price as {asset, amount} in atomic units (found \"1 DOGE\")",
+        ),
+        (
+            r#"{"/x": {"price": {"asset": "USDC"}}}"#,
+            "/routes/~1x/price: a price in atomic units needs both asset and amount (found {\"asset\": \"USDC\"})",
+        ),
+        (
+            r#"{"/x": {"price": {"asset": "USDC", "amount": "0"}}}"#,
+            "/routes/~1x/price/amount: a price cannot be zero; leave the route out of the document to make it free (found \"0\")",
+        ),
+        (r#"{"/x": {}}"#, "/routes/~1x: price is missing: write \"$0.01\", or {asset, amount} in atomic units"),
+        (
+            r#"{"/x": {"price": "1", "scheme": "upto"}}"#,
+            "/routes/~1x/scheme: the scheme must be \"exact\"; others are not offered by this version (found \"upto\")",
+        ),
+        (
+            r#"{"/x": {"price": "1", "maxTimeoutSeconds": 5}}"#,
+            "/routes/~1x/maxTimeoutSeconds: expected whole seconds, 10 to 86400 (found 5)",
+        ),
+        (
+            r#"{"/x": {"price": "1", "extra": {"assetTransferMethod": "permit2"}}}"#,
+            "/routes/~1x/extra: assetTransferMethod can only be \"eip3009\" in this version; leave it out",
+        ),
+        (
+            r#"{"/x": {"price": "1", "network": "eip155:4326"}}"#,
+            "/routes/~1x/price: MegaUSD can only be moved through Permit2, which this version does not offer (found \"1\")",
+        ),
+        (r#"{"/x": {"price": "1", "price": "2"}}"#, "/routes/~1x/price: this key is written twice; keep one"),
+        (r#"{"/x": {"price": "1"}, "/x": {"price": "2"}}"#, "/routes/~1x: this key is written twice; keep one"),
+        (
+            r#"{"/x/:a": {"price": "1"}, "/X/[b]/": {"price": "2"}}"#,
+            "/routes/~1x~1:a: covers the same requests as /routes/~1X~1[b]~1; keep one",
+        ),
+        (r#"{"x": {"price": "1"}}"#, "/routes/x: a path begins with \"/\", or is \"*\" for every path"),
+        (
+            r#"{"/x?y": {"price": "1"}}"#,
+            "/routes/~1x?y: a path pattern ends before \"?\" and \"#\"; price the path, not its query",
+        ),
+        (r#"{"HEAD /x": {"price": "1"}}"#, "/routes/HEAD ~1x: HEAD is priced like GET; write GET"),
+        (r#"{"/x": {"price": "1", "Price": "1"}}"#, "/routes/~1x/Price: unknown key; did you mean price?"),
+        (
+            r#"{"/x": {"price": "1", "tags": ["a","b","c","d","e","f"]}}"#,
+            "/routes/~1x/tags: at most 5 tags (found [\"a\",\"b\",\"c\",\"d\",\"e\",\"f\"])",
+        ),
+    ] {
+        let text = document(&json!("ROUTES")).to_string().replace(r#""ROUTES""#, routes);
+        assert_eq!(told(&text), [expected], "{routes}");
+    }
+    assert!(told("[]")[0].contains("expected an object"));
+    assert!(told("{")[0].starts_with("document: the document is not JSON: EOF"));
+    assert!(told(r#"{"payTo": 1}"#).iter().any(|problem| problem.contains("routes is missing")));
+    let no_facilitator = json!({"payTo": PAY_TO, "network": "base", "routes": {"/x": {"price": 1}}});
+    assert!(told(&no_facilitator.to_string())[0].contains("facilitators is missing"));
+    let long = document(&json!({"/x": {"price": "1", "description": "é".repeat(501)}}));
+    assert!(told(&long.to_string())[0].contains("at most 500 characters"));
+}
+
+#[test]
+fn the_example_documents_are_good() {
+    let folder = format!("{}/examples", env!("CARGO_MANIFEST_DIR"));
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let table = PriceTable::parse(&std::fs::read_to_string(&path).unwrap());
+            assert!(table.is_ok_and(|table| !table.is_empty()), "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read > 0);
+}
