@@ -1,17 +1,19 @@
 // npm start: sets everything up and runs the whole thing on this machine. Ctrl-C ends all of it.
 //
 // Until the packages are there, only Node.js itself may be imported.
-import { readFileSync, writeFileSync, mkdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { configured, needFreePorts } from "./ports.mjs";
-import { bold, dim, fail, needPackages, needRust, root, run, start, step } from "./tools.mjs";
+import { bold, dim, env, needPackages, needRust, root, run, start, step } from "./tools.mjs";
 
 await needFreePorts();
 needRust();
 needPackages();
-run("node", ["dev/build.mjs", "--fast"]);
+run("node", ["dev/build.mjs"]);
 
 const url = (port) => `http://127.0.0.1:${port}`;
+// wrangler's own default, so that `wrangler kv … --local` sees the same; the tests use another.
+const state = process.env.X402_EDGE_STATE ?? join(root, ".wrangler", "state");
 const running = [];
 let stopping = false;
 function stop(code) {
@@ -36,10 +38,7 @@ try {
   step("Writing examples/prices.json into the local KV");
   const example = readFileSync(join(root, "examples", "prices.json"), "utf8");
   const document = example.replace("http://127.0.0.1:8403", url(configured.facilitator));
-  const prices = join(root, ".wrangler", "prices.json");
-  mkdirSync(join(root, ".wrangler"), { recursive: true });
-  writeFileSync(prices, document);
-  run("wrangler", ["kv", "key", "put", "prices", "--path", prices, "--binding", "PRICES", "--local"], { stdio: ["ignore", "ignore", "inherit"] });
+  run("wrangler", ["kv", "key", "put", "prices", document, "--binding", "PRICES", "--local", "--persist-to", state], { stdio: ["ignore", "ignore", "inherit"] });
 
   step("Starting the Worker with wrangler dev");
   await startWorker();
@@ -52,9 +51,9 @@ function startWorker() {
   return new Promise((resolve) => {
     const wrangler = start(
       "wrangler",
-      ["dev", "--port", String(configured.worker), "--ip", "127.0.0.1", "--var", `ORIGIN_URL:${url(configured.origin)}`, "--show-interactive-dev-session=false"],
+      ["dev", "--port", String(configured.worker), "--ip", "127.0.0.1", "--var", `ORIGIN_URL:${url(configured.origin)}`, "--persist-to", state, "--show-interactive-dev-session=false"],
       {
-        env: { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env.PATH}`, X402_EDGE_FAST_BUILD: "1", WRANGLER_SEND_METRICS: "false" },
+        env: { ...env, WRANGLER_SEND_METRICS: "false" },
         detached: true,
         onLine: (line) => {
           if (line.includes("Ready on")) {

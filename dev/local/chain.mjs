@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createTestClient, createWalletClient, http, parseAbi, publicActions } from "viem";
-import { privateKeyToAccount } from "viem/accounts";
+import { nonceManager, privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
 import { start } from "../tools.mjs";
 import { keys, payer } from "./accounts.mjs";
@@ -32,20 +32,15 @@ function compile() {
   return { token: code("TestUSDC"), multicall: code("Multicall3") };
 }
 
-/** Starts the chain, places the contracts and gives the payer 1,000 USDC. */
+/** Starts the chain (port 0: any), places the contracts and gives the payer 1,000 USDC. */
 export async function startChain({ port }) {
-  const url = `http://127.0.0.1:${port}`;
-  const lines = [];
-  const anvil = start("anvil", ["--port", String(port), "--chain-id", String(baseSepolia.id), "--silent"], {
-    onLine: (line) => lines.push(line),
-  });
+  const { anvil, url } = await startAnvil(port);
   const chain = createTestClient({ mode: "anvil", chain: baseSepolia, transport: http(url), pollingInterval: 50 }).extend(publicActions);
-  await untilAnswering(() => chain.getChainId(), anvil, () => `anvil did not start: ${lines.join("\n")}`);
   const { token, multicall } = compile();
   await chain.setCode({ address: USDC, bytecode: token });
   await chain.setCode({ address: MULTICALL3, bytecode: multicall });
 
-  const wallet = createWalletClient({ account: privateKeyToAccount(keys.facilitator), chain: baseSepolia, transport: http(url) });
+  const wallet = createWalletClient({ account: privateKeyToAccount(keys.minter, { nonceManager }), chain: baseSepolia, transport: http(url) });
   const mint = async (to, value) => {
     const hash = await wallet.writeContract({ address: USDC, abi: tokenAbi, functionName: "mint", args: [to, value] });
     await chain.waitForTransactionReceipt({ hash });
@@ -55,18 +50,19 @@ export async function startChain({ port }) {
   return { url, chain, mint, balanceOf, stop: () => anvil.kill() };
 }
 
-/** Waits until `ask` gives an answer, or the program that should give it has ended. */
-async function untilAnswering(ask, child, why) {
-  let ended = false;
-  child.once("exit", () => { ended = true; });
-  child.once("error", () => { ended = true; });
-  for (let attempt = 0; attempt < 600 && !ended; attempt++) {
-    try {
-      return await ask();
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-  child.kill();
-  throw new Error(why());
+/** Starts anvil and waits until it says where it listens. */
+function startAnvil(port) {
+  return new Promise((resolve, reject) => {
+    const lines = [];
+    const anvil = start("anvil", ["--port", String(port), "--chain-id", String(baseSepolia.id)], {
+      onLine: (line) => {
+        const [, address] = line.match(/^Listening on (.+)$/) ?? [];
+        if (address) resolve({ anvil, url: `http://${address}` });
+        // The first lines say why, if it does not start.
+        if (lines.length < 20) lines.push(line);
+      },
+    });
+    anvil.once("error", reject);
+    anvil.once("exit", () => reject(new Error(`anvil did not start:\n${lines.join("\n")}`)));
+  });
 }

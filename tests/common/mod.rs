@@ -1,6 +1,7 @@
 //! Stand-ins for the outside, and one-line helpers for the tests.
 
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::missing_panics_doc)]
+#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::unnecessary_wraps)]
 
 use std::{
     cell::{Cell, RefCell},

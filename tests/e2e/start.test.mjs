@@ -1,0 +1,99 @@
+// The README's first screen: npm start, npm run pay, Ctrl-C; and a word when a port is taken.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { env, root } from "../../dev/tools.mjs";
+
+const NAMES = ["X402_EDGE_PORT", "X402_EDGE_FACILITATOR_PORT", "X402_EDGE_ORIGIN_PORT", "X402_EDGE_CHAIN_PORT"];
+
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => (server.close(), once(server, "close"))));
+  return ports;
+}
+
+/** Runs a script of package.json; `until` ends the wait for a text. */
+function runScript(script, args, variables) {
+  const child = spawn("npm", ["run", "--silent", script, "--", ...args], { cwd: root, env: { ...env, ...variables }, detached: true });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => { text += chunk; });
+  const ended = once(child, "exit").then(([code]) => code);
+  const until = async (wanted) => {
+    while (!text.includes(wanted)) {
+      const over = await Promise.race([ended.then(() => true), new Promise((resolve) => setTimeout(resolve, 100, false))]);
+      if (over && !text.includes(wanted)) assert.fail(`ended without saying ${JSON.stringify(wanted)}:\n${text}`);
+    }
+  };
+  return { child, ended, until, text: () => text };
+}
+
+/** Waits until nobody listens on any of the ports. */
+async function untilClosed(ports) {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const open = await Promise.all(ports.map(isOpen));
+    if (!open.includes(true)) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail("something still listens ten seconds after Ctrl-C");
+}
+
+const isOpen = (port) => fetch(`http://127.0.0.1:${port}`).then(() => true, ({ cause }) => cause?.code !== "ECONNREFUSED");
+
+describe("npm start", () => {
+  test("a_stranger_pays_for_a_page_and_ctrl_c_ends_everything", { timeout: 180_000 }, async () => {
+    const ports = await freePorts(NAMES.length);
+    const state = mkdtempSync(join(tmpdir(), "x402-edge-state-"));
+    const variables = { ...Object.fromEntries(NAMES.map((name, index) => [name, String(ports[index])])), X402_EDGE_STATE: state, NO_COLOR: "1" };
+    const site = `http://127.0.0.1:${ports[0]}`;
+    const start = runScript("start", [], variables);
+    try {
+      await start.until("The paywall is up");
+      assert.equal((await fetch(`${site}/articles/42`)).status, 402);
+      const pay = runScript("pay", [`${site}/articles/42`], variables);
+      assert.equal(await pay.ended, 0, pay.text());
+      assert.match(pay.text(), /price +0\.01 USDC/);
+      assert.match(pay.text(), /transaction +0x[0-9a-f]{64}/);
+      assert.match(pay.text(), /payer +1000 USDC → 999\.99 USDC/);
+      assert.match(pay.text(), /payee +0 USDC → 0\.01 USDC/);
+      assert.match(pay.text(), /You have read it/);
+      for (const path of ["/api/weather", "/events"]) {
+        const more = runScript("pay", [`${site}${path}`], variables);
+        assert.equal(await more.ended, 0, more.text());
+      }
+      const free = runScript("pay", [`${site}/`], variables);
+      assert.equal(await free.ended, 1);
+      assert.match(free.text(), /asks for no payment/);
+
+      const second = runScript("start", [], variables);
+      assert.equal(await second.ended, 1);
+      for (const name of NAMES) assert.match(second.text(), new RegExp(`in use: stop the program that holds it, or set ${name}`));
+
+      // As a terminal does it: to everything that was started from it.
+      process.kill(-start.child.pid, "SIGINT");
+      await start.ended;
+      await untilClosed(ports);
+    } finally {
+      try { process.kill(-start.child.pid, "SIGKILL"); } catch { /* already ended */ }
+      rmSync(state, { recursive: true, force: true });
+    }
+  });
+
+  test("pay_explains_itself", async () => {
+    for (const [args, code] of [[["--help"], 0], [[], 2], [["nonsense"], 2], [["--nonsense"], 2]]) {
+      const pay = runScript("pay", args, {});
+      assert.equal(await pay.ended, code);
+      assert.match(pay.text(), /usage: npm run pay/);
+    }
+    const [port] = await freePorts(1);
+    const nobody = runScript("pay", [`http://127.0.0.1:${port}/`], {});
+    assert.equal(await nobody.ended, 1);
+    assert.match(nobody.text(), /cannot be reached.*Is npm start running\?/);
+  });
+});

@@ -1,0 +1,93 @@
+// build/ in a runtime: Miniflare, or workerd alone, which hands over request targets as they came.
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { spawn } from "node:child_process";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { env, root } from "../../dev/tools.mjs";
+
+export const COMPATIBILITY_DATE = readFileSync(join(root, "wrangler.toml"), "utf8").match(/compatibility_date = "(.+)"/)[1];
+
+/** The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. */
+export async function startMiniflare({ prices, originUrl, folder = "build", extraWorkers = [], ...options }) {
+  const gate = {
+    name: "gate",
+    modules: true,
+    scriptPath: join(root, folder, "index.js"),
+    modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
+    compatibilityDate: COMPATIBILITY_DATE,
+    kvNamespaces: ["PRICES"],
+    bindings: originUrl ? { ORIGIN_URL: originUrl } : {},
+    ...options,
+  };
+  const miniflare = new Miniflare({ log: new Log(LogLevel.NONE), handleRuntimeStdio: () => {}, workers: [gate, ...extraWorkers] });
+  const kv = await miniflare.getKVNamespace("PRICES");
+  const put = async (document) => {
+    if (document === undefined) await kv.delete("prices");
+    else await kv.put("prices", typeof document === "string" ? document : JSON.stringify(document));
+  };
+  await put(prices);
+  const url = String(await miniflare.ready).replace(/\/$/, "");
+  return { url, put, stop: () => miniflare.dispose() };
+}
+
+/** The Worker in bare workerd, its KV a small server here. */
+export async function startWorkerd({ prices, originUrl }) {
+  let document = prices;
+  const kv = createServer((request, response) => {
+    if (document === undefined) return response.writeHead(404).end();
+    response.end(typeof document === "string" ? document : JSON.stringify(document));
+  });
+  await new Promise((resolve) => kv.listen(0, "127.0.0.1", resolve));
+  const folder = mkdtempSync(join(tmpdir(), "x402-edge-"));
+  const config = join(folder, "config.capnp");
+  for (const name of ["index.js", "index_bg.wasm"]) copyFileSync(join(root, "build", name), join(folder, name));
+  writeFileSync(config, `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "gate", worker = .gate),
+    (name = "kv", external = (address = "127.0.0.1:${kv.address().port}", http = ())),
+    (name = "internet", network = (allow = ["public", "private", "local"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "gate")],
+);
+const gate :Workerd.Worker = (
+  modules = [
+    (name = "index.js", esModule = embed "index.js"),
+    (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
+  ],
+  compatibilityDate = "${COMPATIBILITY_DATE}",
+  bindings = [(name = "PRICES", kvNamespace = "kv"), (name = "ORIGIN_URL", text = "${originUrl}")],
+);
+`);
+  const workerd = spawn(join(root, "node_modules", ".bin", "workerd"), ["serve", "--control-fd=3", config], { env, stdio: ["ignore", "ignore", "pipe", "pipe"] });
+  let errors = "";
+  workerd.stderr.on("data", (text) => { errors += text; });
+  const stop = () => {
+    workerd.kill("SIGKILL");
+    kv.close();
+    kv.closeAllConnections();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const port = await new Promise((resolve, reject) => {
+    let text = "";
+    workerd.stdio[3].on("data", (chunk) => {
+      text += chunk;
+      for (const line of text.split("\n").slice(0, -1)) {
+        const event = JSON.parse(line);
+        if (event.event === "listen") resolve(event.port);
+      }
+    });
+    workerd.once("exit", () => reject(new Error(`workerd did not start: ${errors}`)));
+  }).catch((error) => {
+    stop();
+    throw error;
+  });
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    put: (other) => { document = other; },
+    stop,
+  };
+}

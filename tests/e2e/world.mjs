@@ -1,0 +1,82 @@
+// Everything a payment needs, for real: a chain, a token, the official facilitator and clients, a site, the Worker.
+import { x402Client, wrapFetchWithPayment as wrapV2 } from "@x402/fetch";
+import { ExactEvmScheme } from "@x402/evm";
+import { createSigner, wrapFetchWithPayment as wrapV1 } from "x402-fetch";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { USDC, startChain } from "../../dev/local/chain.mjs";
+import { startFacilitator } from "../../dev/local/facilitator.mjs";
+import { merchant } from "../../dev/local/accounts.mjs";
+import { startSite } from "./site.mjs";
+import { startMiniflare } from "./workers.mjs";
+
+export { USDC, merchant };
+export const NETWORK = "eip155:84532";
+
+/** Starts all of it. `prices(facilitatorUrl)` makes the document; `world.onCall` looks into the facilitator. */
+export async function startWorld({ prices = everythingUnder, worker = {} } = {}) {
+  const parts = [];
+  const stop = async () => {
+    for (const part of parts.reverse()) await part.stop();
+  };
+  const part = async (starting) => {
+    const started = await starting;
+    parts.push(started);
+    return started;
+  };
+  try {
+    const calls = [];
+    const onCall = (operation, body) => {
+      calls.push({ operation, body });
+      return world.onCall?.(operation, body);
+    };
+    const chain = await part(startChain({ port: 0 }));
+    const facilitator = await part(startFacilitator({ port: 0, chainUrl: chain.url, onCall }));
+    const site = await part(startSite());
+    const document = prices(facilitator.url);
+    const gate = await part(startMiniflare({ prices: document, originUrl: site.url, ...worker }));
+    const earned = () => chain.balanceOf(merchant.address);
+    const world = { chain, facilitator, site, gate, document, calls, earned, stop, payer: (units) => newPayer(chain, units) };
+    return world;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A new payer with money of their own, so that tests do not see each other's balances. */
+async function newPayer(chain, units = 1_000_000n) {
+  const key = generatePrivateKey();
+  const account = privateKeyToAccount(key);
+  if (units > 0n) await chain.mint(account.address, units);
+  return {
+    address: account.address,
+    account,
+    balance: () => chain.balanceOf(account.address),
+    v2: wrapV2(fetch, new x402Client().register("eip155:*", new ExactEvmScheme(account))),
+    v1: wrapV1(fetch, await createSigner("base-sepolia", key)),
+  };
+}
+
+/** One cent for everything under /paid. */
+export const everythingUnder = (facilitatorUrl) => ({
+  payTo: merchant.address,
+  network: NETWORK,
+  facilitators: [facilitatorUrl],
+  routes: { "/paid/*": { price: "$0.01", description: "A test" } },
+});
+
+/** What an official client makes of the 402 of `url`: the headers of a paid request, not yet sent. */
+export async function paymentHeaders(payer, url, init) {
+  let headers;
+  const recording = async (input, options) => {
+    const request = new Request(input, options);
+    if (!request.headers.has("PAYMENT-SIGNATURE")) return fetch(request);
+    headers = { "PAYMENT-SIGNATURE": request.headers.get("PAYMENT-SIGNATURE") };
+    return new Response("recorded");
+  };
+  await wrapV2(recording, new x402Client().register("eip155:*", new ExactEvmScheme(payer.account)))(url, init);
+  return headers;
+}
+
+export const decodeHeader = (value) => JSON.parse(Buffer.from(value, "base64").toString("utf8"));
+export const encodeHeader = (value) => Buffer.from(JSON.stringify(value), "utf8").toString("base64");
