@@ -77,7 +77,7 @@ function startWorker() {
 
 /** What wrangler says that nobody needs here. */
 function quiet(line) {
-  return /wrangler \d|─{5}|update available|custom build|Cloudflare collects|telemetry|Request\.cf|bindings|Resource|env\.|^\s*\(|Your Worker|Starting local|⎔|Using vars|Local/i.test(line);
+  return /wrangler \d|─{5}|update available|custom build|Cloudflare collects|telemetry|Request\.cf|bindings|Resource|env\.|^\s*\(|Your Worker|Starting local|⎔|Using vars|Local|ENOTFOUND workers\.cloudflare\.com|GetAddrInfoReqWrap/i.test(line);
 }
 
 function hello() {
