@@ -11,7 +11,7 @@ use wasm_bindgen::JsCast;
 use worker::{Context, Env, console_error, event};
 
 use crate::{
-    gate::{Gate, answer},
+    gate::{Answer, Gate, answer},
     ports::{Clock, Journal, Request as _},
     time::UnixTime,
 };
@@ -45,7 +45,11 @@ async fn fetch(request: web_sys::Request, env: Env, _context: Context) -> worker
         journal: &WorkerJournal,
         origin_url: bindings.origin.url(),
     };
-    to_response(gate.serve(&request, &bindings.origin.of(&request)).await)
+    let answer = gate.serve(&request, &bindings.origin.of(&request)).await;
+    if matches!(answer, Answer::Ours(_)) {
+        request.discard_body().await;
+    }
+    to_response(answer)
 }
 
 /// The only clock. In a Worker it stands still between waits.

@@ -1,6 +1,16 @@
 //! [`Request`] by the runtime's own object.
 
+use std::{pin::pin, time::Duration};
+
+use futures_util::future::select;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::WritableStream;
+use worker::Delay;
+
 use crate::ports::Request;
+
+/// Longer than honest uploads take, and an end to dishonest ones.
+const DISCARD_WITHIN: Duration = Duration::from_secs(10);
 
 /// The request that came in.
 pub(super) struct IncomingRequest {
@@ -10,6 +20,17 @@ pub(super) struct IncomingRequest {
 impl IncomingRequest {
     pub(super) const fn new(raw: web_sys::Request) -> Self {
         Self { raw }
+    }
+
+    /// Reads what is left of the body into nothing. A connection with an unread body is reset, and a client
+    /// that is still sending would see that in place of our answer.
+    pub(super) async fn discard_body(&self) {
+        let body = self.raw.body().filter(|_| !self.raw.body_used());
+        if let (Some(body), Ok(nowhere)) = (body, WritableStream::new()) {
+            let reading = JsFuture::from(body.pipe_to(&nowhere));
+            // A client that has gone away, or that never ends, gets its answer all the same.
+            let _ = select(pin!(reading), pin!(Delay::from(DISCARD_WITHIN))).await;
+        }
     }
 
     pub(super) const fn raw(&self) -> &web_sys::Request {
