@@ -3,10 +3,10 @@
 // cargo → wasm-bindgen (dev/bindgen) → wasm-opt → esbuild. Why not worker-build: docs/decisions/0002-build.md
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { dim, fail, needRust, root, run, step } from "./tools.mjs";
+import { dim, env, fail, needRust, output, root, run, step } from "./tools.mjs";
 
 // What rustc and wasm-bindgen use of WebAssembly, and workerd has.
 const FEATURES = ["bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
@@ -39,13 +39,16 @@ needRust();
 const began = Date.now();
 const features = options.features ? ["--features", options.features] : [];
 step("Compiling the Worker (the first time takes one or two minutes)");
-run("cargo", ["build", "--locked", "--release", "--lib", "--target", "wasm32-unknown-unknown", ...features]);
-run("cargo", ["build", "--locked", "--quiet", "--package", "bindgen"]);
+// A RUSTFLAGS variable would silently override .cargo/config.toml, and src/lib.rs would refuse to compile.
+const { RUSTFLAGS: _, CARGO_ENCODED_RUSTFLAGS: __, ...wasmEnv } = env;
+run("cargo", ["build", "--locked", "--release", "--lib", "--target", "wasm32-unknown-unknown", ...features], { env: wasmEnv });
 
-const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+const metadata = output("cargo", ["metadata", "--locked", "--format-version", "1", "--no-deps"]);
+if (!metadata) fail("cargo metadata failed");
+const target = JSON.parse(metadata).target_directory;
 const compiled = join(target, "wasm32-unknown-unknown", "release", "x402_edge.wasm");
-const work = join(target, "worker", options.out);
-const out = join(root, options.out);
+const work = join(target, "worker", options.out.replaceAll(/[^a-z0-9]/gi, "-"));
+const out = resolve(root, options.out);
 const stamp = join(work, "stamp");
 const inputs = [compiled, join(root, "dev", "shim.js"), join(root, "dev", "build.mjs")];
 const wanted = inputs.reduce((hash, file) => hash.update(readFileSync(file)), createHash("sha256").update(String(options.fast))).digest("hex");
@@ -56,7 +59,7 @@ if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted && existsSync(jo
 }
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work, { recursive: true });
-run(join(target, "debug", process.platform === "win32" ? "bindgen.exe" : "bindgen"), [compiled, work]);
+run("cargo", ["run", "--locked", "--quiet", "--package", "bindgen", "--", compiled, work]);
 // workerd has no source-phase imports yet: a plain import of a .wasm file gives the compiled module.
 const glue = join(work, "index.js");
 writeFileSync(glue, readFileSync(glue, "utf8").replace("import source ", "import "));

@@ -9,7 +9,7 @@ Pays with the official x402 client (@x402/fetch) and shows the price, the transa
 and both balances before and after. By default a test account of the local chain pays.
 
   X402_EDGE_PRIVATE_KEY   another payer's private key (0x…)
-  X402_EDGE_RPC_URL       another chain's RPC (default: the local chain of npm start)`;
+  X402_EDGE_RPC_URL       another RPC of Base Sepolia (default: the local chain of npm start)`;
 
 let arguments_;
 try {
@@ -61,7 +61,7 @@ console.log(`  price        ${money(BigInt(offer.amount))} on ${offer.network}`)
 const before = await balances();
 
 const client = new x402Client().register("eip155:*", new ExactEvmScheme(account));
-const response = await wrapFetchWithPayment(fetch, client)(url, request);
+const response = await wrapFetchWithPayment(fetch, client)(url, request).catch((error) => fail(`not paid: ${error.message}`));
 const receipt = response.headers.get("PAYMENT-RESPONSE");
 const body = await response.text();
 const after = await balances();

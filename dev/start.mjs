@@ -20,11 +20,12 @@ function stop(code) {
   if (stopping) return;
   stopping = true;
   for (const { stop } of running.reverse()) stop();
-  process.exitCode = code;
-  setTimeout(() => process.exit(code), 3000).unref();
+  process.exitCode ??= code;
+  setTimeout(() => process.exit(), 3000).unref();
 }
-process.once("SIGINT", () => stop(0));
-process.once("SIGTERM", () => stop(0));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => stop(0));
+// Whatever ends this program ends what it started.
+process.once("exit", () => stop(1));
 
 try {
   const [{ startChain }, { startFacilitator }, { startOrigin }] = await Promise.all(
@@ -67,6 +68,10 @@ function startWorker() {
     );
     // Its own process group, so that one signal ends wrangler and the workerd it started.
     running.push({ stop: () => { try { process.kill(-wrangler.pid, "SIGTERM"); } catch { /* already ended */ } } });
+    wrangler.once("error", (error) => {
+      console.error(`wrangler cannot be started: ${error.message}`);
+      stop(1);
+    });
     wrangler.once("exit", (code) => {
       if (!stopping) console.error(`wrangler dev has ended (exit code ${code})`);
       stop(code ?? 1);
@@ -75,9 +80,11 @@ function startWorker() {
   });
 }
 
-/** What wrangler says that nobody needs here. */
+/** What wrangler says that nobody needs here. Nothing with an error in it, but for being offline. */
 function quiet(line) {
-  return /wrangler \d|─{5}|update available|custom build|Cloudflare collects|telemetry|Request\.cf|bindings|Resource|env\.|^\s*\(|Your Worker|Starting local|⎔|Using vars|Local|ENOTFOUND workers\.cloudflare\.com|GetAddrInfoReqWrap/i.test(line);
+  if (/ENOTFOUND workers\.cloudflare\.com|GetAddrInfoReqWrap/.test(line)) return true;
+  if (/error|warn|failed/i.test(line)) return /npm warn/.test(line);
+  return /^\s*(⛅️ wrangler|─|\[custom build\]|Cloudflare collects|Your Worker|Binding|env\.|⎔|Using vars|\(|│|╭|╰)/.test(line);
 }
 
 function hello() {

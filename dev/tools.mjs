@@ -1,6 +1,7 @@
 // What every script here needs: running programs, finding them, and saying what goes on.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
+import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -8,7 +9,8 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 const bin = join(root, "node_modules", ".bin");
 
 /** The environment with this project's own programs (and its Node.js) first. */
-export const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
+// rustup's own folder last: a terminal opened before rustup was installed does not have it yet.
+export const env = { ...process.env, PATH: [bin, process.env.PATH, join(homedir(), ".cargo", "bin")].join(delimiter) };
 
 const colours = process.stdout.isTTY && !process.env.NO_COLOR;
 const paint = (code) => (text) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text);
@@ -76,7 +78,6 @@ function installRustInWorkersBuilds() {
   if (process.env.WORKERS_CI !== "1") return undefined;
   step("Installing Rust with rustup");
   run("sh", ["-c", "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal"]);
-  env.PATH = `${join(process.env.HOME, ".cargo", "bin")}${delimiter}${env.PATH}`;
   return output("rustc", ["--version"]);
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::{origin::Forward, time::UnixTime};
+use crate::time::UnixTime;
 
 /// The request that came in. Names of headers are compared without case.
 pub trait Request {
@@ -53,6 +53,35 @@ pub trait Origin {
     /// Sends the request on; `within` ends when the answer's head is there, the body takes its time.
     /// Follows no redirects.
     async fn send(&self, forward: Forward, within: Duration) -> Result<Self::Answer, NoAnswer>;
+}
+
+/// Changes to a set of headers: first everything in `remove` goes, then `set` is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeaderEdits {
+    /// Names to remove.
+    pub remove: Vec<String>,
+    /// Names and values to write, replacing what is there.
+    pub set: Vec<(&'static str, String)>,
+}
+
+impl HeaderEdits {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty()
+    }
+}
+
+/// A request on its way to the origin: method and body as they came, and this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// Scheme and authority that the client asked, such as `https://example.com`.
+    pub public_origin: String,
+    /// Path and query exactly as they were judged; begins with `/`.
+    pub path_and_query: String,
+    /// Changes to the client's headers.
+    pub edits: HeaderEdits,
+    /// Whether the request is paid for: a cache must not answer it, nor keep the answer.
+    pub paid: bool,
 }
 
 /// The head of an origin's answer.

@@ -85,6 +85,25 @@ fn the_facilitator_gets_our_offer_and_the_checked_payload() {
 }
 
 #[test]
+fn nothing_that_we_did_not_read_reaches_the_facilitator() {
+    let mut payload = vectors("exact-eip3009")["vectors"][0]["paymentPayload"].clone();
+    payload["Payload"] = json!({"permit2Authorization": {}});
+    payload["junk"] = json!(1);
+    payload["resource"]["url"] = json!("https://evil.example/");
+    payload["accepted"]["extra"]["paymentFlow"] = json!("upfront");
+    payload["payload"]["authorization"]["more"] = json!(1);
+    payload["extensions"] = json!({"bazaar": {"info": {}}});
+    let world = World::new();
+    world.origins(&FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &http::encode_header(&payload)));
+    let sent = &world.sent.borrow()[0]["paymentPayload"];
+    let keys: Vec<_> = sent.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["accepted", "extensions", "payload", "resource", "x402Version"]);
+    assert_eq!(sent["accepted"]["extra"], json!({"name": "USDC", "version": "2"}));
+    assert_eq!(sent["resource"]["url"], URL);
+    assert_eq!(sent["payload"]["authorization"].as_object().unwrap().len(), 6);
+}
+
+#[test]
 fn a_v1_payment_is_answered_in_v1_words() {
     let world = World::new();
     let (_, edits) = world.origins(&v1("valid-base-sepolia"));
@@ -210,7 +229,7 @@ fn undecodable_payment_headers_are_bad_requests() {
 
 #[test]
 fn nobody_is_charged_when_the_origin_fails() {
-    for status in [400, 401, 402, 404, 429, 500, 503, 999] {
+    for status in [304, 400, 401, 402, 404, 429, 500, 503, 999] {
         let mut world = World::new();
         world.origin = Ok(FakeAnswer { status, headers: vec![("PAYMENT-RESPONSE", "forged")] });
         let (answer, edits) = world.origins(&v2("valid-baseSepolia"));
@@ -235,6 +254,9 @@ fn a_redirect_to_a_priced_page_is_free_and_any_other_is_not() {
         ("http://origin.internal:8080/dear/x", false),
         ("/free/../dear/x", false),
         ("/dear%2fx", false),
+        ("https://www.api.example.com/dear/x", false),
+        ("http://api.example.com:80/dear/x", false),
+        ("///api.example.com/dear/x", false),
         ("/free", true),
         ("https://elsewhere.example/dear/x", true),
     ] {
@@ -270,6 +292,7 @@ fn a_facilitators_failure_to_verify_is_never_a_402() {
         (reply(200, &json!("ok")), 502),
         (reply(200, &json!({"isValid": "true"})), 502),
         (reply(200, &json!({"isValid": false, "invalidReason": "unexpected_verify_error"})), 502),
+        (reply(200, &json!({"isValid": true, "payer": "0x1563915e194D8CfBA1943570603F7606A3115508"})), 502),
     ] {
         let world = World::new();
         world.verify.replace(vec![verify]);
@@ -307,16 +330,45 @@ fn a_refused_settlement_withholds_the_answer_and_says_why() {
 fn an_unknown_settlement_is_never_a_402_and_tells_the_client_not_to_sign_again() {
     let pending = reply(
         200,
-        &json!({"success": false, "errorReason": "settlement_pending", "transaction": "0xabc", "network": "x"}),
+        &json!({"success": false, "errorReason": "settlement_pending", "transaction": "0xabc", "network": "eip155:84532"}),
     );
     let used = reply(
         200,
-        &json!({"success": false, "errorReason": "invalid_exact_evm_nonce_already_used", "transaction": "", "network": "x"}),
+        &json!({"success": false, "errorReason": "invalid_exact_evm_nonce_already_used", "transaction": "", "network": "eip155:84532"}),
     );
     for (settle, status) in [
         (vec![Err(NoAnswer::Deadline)], 504),
         (vec![Err(NoAnswer::Connection)], 502),
         (vec![reply(500, &json!({"error": "boom"}))], 502),
+        (vec![reply(200, &json!({"success": true, "transaction": "0xabc", "network": "eip155:1"}))], 502),
+        (vec![reply(200, &json!({"success": true, "transaction": "", "network": "eip155:84532"}))], 504),
+        (vec![reply(503, &json!({"success": false}))], 504),
+        (
+            vec![reply(
+                500,
+                &json!({"success": false, "errorReason": "settle_exact_node_failure", "transaction": "0xabc"}),
+            )],
+            504,
+        ),
+        (
+            vec![reply(
+                200,
+                &json!({"success": false, "errorReason": "invalid_exact_evm_transaction_failed", "transaction": "0xabc"}),
+            )],
+            504,
+        ),
+        (
+            vec![reply(
+                200,
+                &json!({"success": false, "errorReason": "transaction_confirmation_timed_out", "transaction": ""}),
+            )],
+            504,
+        ),
+        (
+            vec![reply(200, &json!({"success": false, "errorReason": "Timed out while waiting", "transaction": ""}))],
+            504,
+        ),
+        (vec![reply(200, &json!({"success": false, "errorReason": "unexpected_settle_error"}))], 504),
         (vec![reply(200, &json!({"success": "yes"}))], 502),
         (vec![pending.clone(), pending.clone()], 504),
         (vec![pending.clone(), used], 504),
@@ -329,7 +381,7 @@ fn an_unknown_settlement_is_never_a_402_and_tells_the_client_not_to_sign_again()
         assert_eq!(header(&answer, "Content-Type"), Some("application/problem+json"));
         assert!(answer.body.contains("do not sign again") && header(&answer, "Retry-After").is_some());
         assert!(header(&answer, "PAYMENT-REQUIRED").is_none());
-        assert!(world.faults.borrow()[0].contains("nonce 0x"));
+        assert!(world.faults.borrow().last().unwrap().contains("nonce 0x"));
     }
 }
 
@@ -338,9 +390,9 @@ fn a_pending_settlement_is_asked_for_once_more_with_the_same_payload() {
     let world = World::new();
     let pending = reply(
         500,
-        &json!({"success": false, "errorReason": "settlement_pending", "transaction": "0xabc", "network": "x"}),
+        &json!({"success": false, "errorReason": "settlement_pending", "transaction": "0xabc", "network": "eip155:84532"}),
     );
-    let settled = reply(200, &json!({"success": true, "transaction": "0xabc", "network": "x"}));
+    let settled = reply(200, &json!({"success": true, "transaction": "0xabc", "network": "eip155:84532"}));
     world.settle.replace(vec![pending, settled]);
     world.origins(&v2("valid-baseSepolia"));
     assert_eq!(world.calls(), [VERIFY, ORIGIN, SETTLE, SETTLE]);
@@ -378,8 +430,10 @@ fn a_path_that_would_change_on_the_way_is_refused() {
 fn method_overrides_do_not_escape_a_price() {
     let post = |url: &str| FakeRequest::new("POST", url);
     let dear = "https://api.example.com/dear/x";
-    for name in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"] {
-        assert_eq!(World::new().ours(&post(dear).with(name, "get")).status, 402, "{name}");
+    for name in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X_HTTP_METHOD_OVERRIDE"] {
+        for value in ["get", "GET, x", "GET\u{e9}", ""] {
+            assert_eq!(World::new().ours(&post(dear).with(name, value)).status, 402, "{name}: {value}");
+        }
     }
     assert_eq!(World::new().ours(&post(&format!("{dear}?_method=GET"))).status, 402);
     assert_eq!(World::new().origins(&post(dear)).0.status, 200);
@@ -450,6 +504,27 @@ fn the_public_url_and_the_resource_name_what_is_sold() {
     let request = FakeRequest::get(URL).with("X-Forwarded-Host", "evil.example").with("Host", "evil.example");
     let required = decoded(&world.ours(&request), "PAYMENT-REQUIRED");
     assert_eq!(required["resource"]["url"], "https://www.example.com/premium-data");
+}
+
+#[test]
+fn a_long_url_does_not_make_the_402_too_long_for_clients() {
+    let url = |request: &str| {
+        decoded(&World::new().ours(&FakeRequest::get(request)), "PAYMENT-REQUIRED")["resource"]["url"].clone()
+    };
+    assert_eq!(url(&format!("{URL}?{}", "q".repeat(12_000))), URL);
+    assert_eq!(url(&format!("https://api.example.com/dear/{}", "x".repeat(12_000))), "https://api.example.com/");
+}
+
+#[test]
+fn an_offer_that_does_not_match_is_told_before_a_changed_extension() {
+    let mut world = World::new();
+    let document = common::PRICES
+        .replace(r#"{"price": "$0.01","#, r#"{"price": "$0.02", "extensions": {"a": {"info": {"x": 1}}},"#);
+    world.prices = Snapshot::unread().after_reading(Some(&document));
+    let mut payload = vectors("exact-eip3009")["vectors"][0]["paymentPayload"].clone();
+    payload["extensions"] = json!({"a": {"info": {"x": 2}}});
+    let request = FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &http::encode_header(&payload));
+    assert_eq!(error_of(&world, &request), "No matching payment requirements");
 }
 
 #[test]

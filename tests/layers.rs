@@ -13,14 +13,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("x402", &["evm", "money", "network"]),
     ("schemes", &["evm", "time", "x402"]),
     ("transports", &["x402"]),
-    // The sockets name the plugs' shapes: what is sent to the origin is the origin room's word.
-    ("ports", &["time", "origin"]),
-    ("prices", &["evm", "money", "network", "schemes", "x402"]),
-    ("facilitator", &["schemes", "x402", "ports"]),
-    ("origin", &["schemes", "transports", "prices"]),
+    ("ports", &["time"]),
+    ("prices", &["evm", "money", "network", "schemes", "transports", "x402"]),
+    ("facilitator", &["evm", "network", "schemes", "x402", "ports"]),
+    // A redirect is read like a request: the target and its dot segments are the price room's.
+    ("origin", &["schemes", "transports", "ports", "prices"]),
     ("page", &["money", "x402"]),
-    ("gate", &["schemes", "transports", "x402", "ports", "prices", "facilitator", "origin", "page"]),
-    ("edge", &["time", "ports", "prices", "origin", "gate"]),
+    ("gate", &["time", "schemes", "transports", "x402", "ports", "prices", "facilitator", "origin", "page"]),
+    ("edge", &["time", "ports", "prices", "gate"]),
 ];
 
 /// Every source file with the room it is in.

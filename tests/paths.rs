@@ -15,7 +15,7 @@ fn table(routes: &serde_json::Value) -> PriceTable {
 
 /// `free`, `ambiguous`, or the price in atomic units.
 fn decide(table: &PriceTable, method: &str, path: &str) -> String {
-    match table.decide(path, &Method::parse(method).unwrap().readings([])) {
+    match table.decide(path, &Method::parse(method).unwrap().readings()) {
         Decision::Free => "free".to_owned(),
         Decision::Ambiguous => "ambiguous".to_owned(),
         Decision::Priced(route) => route.accepts()[0].amount().to_string(),
@@ -81,6 +81,17 @@ const SPELLINGS: &[&str] = &[
     "/%u2215premium/report",
     "/premium/\u{ff52}eport",
     "/PREM\u{131}UM/../premium/report",
+    "///host/premium/report",
+    "/////host/premium/report",
+    "/premium/report/index.html",
+    "/premium/report/Default.aspx",
+    "/index.php/premium/report",
+    "/x/index.php/premium/report",
+    "/(S(abc))/premium/report",
+    "/premium/(A(x)F(y))/report",
+    "/%U0070remium/report",
+    "/premium:$I30:$INDEX_ALLOCATION/report",
+    "/premium/report:$DATA",
 ];
 
 #[test]
@@ -138,6 +149,21 @@ fn a_name_with_letters_beyond_ascii_is_priced_as_clients_write_it() {
     let table = table(&json!({"/Café/Straße": {"price": "$0.01"}}));
     for path in ["/Caf%C3%A9/Stra%C3%9Fe", "/caf%c3%a9/stra%c3%9fe", "/CAF%C3%89/STRASSE", "/café/straße"] {
         assert_eq!(decide(&table, "GET", path), "10000", "{path}");
+    }
+}
+
+#[test]
+fn other_ways_to_write_a_name_are_known() {
+    let table =
+        table(&json!({"/café": {"price": "$0.01"}, "/ΟΔΟΣ*": {"price": "$0.02"}, "/report.php": {"price": "$0.03"}}));
+    for (path, price) in [
+        ("/caf%E9", "10000"),
+        ("/CAF%C9", "10000"),
+        ("/ΟΔΟΣΑ", "20000"),
+        ("/οδος", "20000"),
+        ("/report.php/x/y", "30000"),
+    ] {
+        assert_eq!(decide(&table, "GET", path), price, "{path}");
     }
 }
 

@@ -16,7 +16,9 @@ fn document(routes: &Value) -> Value {
 #[track_caller]
 fn offers(document: &str) -> Vec<Value> {
     let table = PriceTable::parse(document).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let Decision::Priced(route) = table.decide("/x", &[Method::parse("GET").unwrap()]) else { panic!("/x is free") };
+    let Decision::Priced(route) = table.decide("/x", &Method::parse("GET").unwrap().readings()) else {
+        panic!("/x is free")
+    };
     route.accepts().iter().map(|offer| offer.wire().clone()).collect()
 }
 
@@ -166,6 +168,10 @@ fn each_mistake_is_told() {
             r#"{"/x?y": {"price": "1"}}"#,
             "/routes/~1x?y: a path pattern ends before \"?\" and \"#\"; price the path, not its query",
         ),
+        (
+            r#"{"GTE /x": {"price": "1"}}"#,
+            "/routes/GTE ~1x: a route key is \"/path\" or \"METHOD /path\", the method one of GET, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, QUERY, PROPFIND, REPORT, SEARCH, MKCOL, COPY, MOVE",
+        ),
         (r#"{"HEAD /x": {"price": "1"}}"#, "/routes/HEAD ~1x: HEAD is priced like GET; write GET"),
         (r#"{"/x": {"price": "1", "Price": "1"}}"#, "/routes/~1x/Price: unknown key; did you mean price?"),
         (
@@ -181,6 +187,10 @@ fn each_mistake_is_told() {
     assert!(told(r#"{"payTo": 1}"#).iter().any(|problem| problem.contains("routes is missing")));
     let no_facilitator = json!({"payTo": PAY_TO, "network": "base", "routes": {"/x": {"price": 1}}});
     assert!(told(&no_facilitator.to_string())[0].contains("facilitators is missing"));
+    let star = document(&json!({"* /x": {"price": "1"}})).to_string();
+    assert_eq!(offers(&star).len(), 1);
+    let huge = document(&json!({"/x": {"price": "1", "extensions": {"a": {"info": "x".repeat(9000)}}}}));
+    assert!(told(&huge.to_string())[0].contains("8192 are allowed"));
     let long = document(&json!({"/x": {"price": "1", "description": "é".repeat(501)}}));
     assert!(told(&long.to_string())[0].contains("at most 500 characters"));
 }

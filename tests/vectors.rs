@@ -5,9 +5,9 @@
 mod common;
 
 use common::vectors;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use x402_edge::{
-    gate::candidates,
+    gate::{self, candidates},
     schemes::{self, CheckedPayment, Proof, Refusal, SmartWallets, exact},
     time::UnixTime,
     transports::http,
@@ -26,11 +26,7 @@ fn parts(vector: &Value) -> (PaymentPayload, PaymentRequirements, UnixTime) {
 
 fn judge(vector: &Value, smart_wallets: SmartWallets) -> Result<CheckedPayment, Refusal> {
     let (payload, requirements, now) = parts(vector);
-    let offers = [requirements];
-    if candidates(&offers, &payload).next().is_none() {
-        return Err(Refusal::NoMatchingRequirements);
-    }
-    schemes::check(&payload, &offers[0], now, smart_wallets)
+    gate::judge(&payload, &[requirements], &Map::new(), now, smart_wallets)
 }
 
 fn verdict(vector: &Value, smart_wallets: SmartWallets) -> Value {

@@ -27,7 +27,7 @@ pub(super) enum Misconfigured {
     /// It is not a plain origin.
     #[error("ORIGIN_URL must be scheme and host only, such as \"https://origin.example.com\"")]
     OriginUrl,
-    /// On a developer's machine there is no zone to go on to: the Worker would call itself for ever.
+    /// On a developer's machine and on workers.dev there is no DNS origin: the Worker would call itself for ever.
     #[error("no origin: set ORIGIN_URL, or bind a service as ORIGIN")]
     NoOrigin,
 }
@@ -45,16 +45,17 @@ impl Bindings {
                 Ok(target) if target.path == "/" && target.query.is_empty() => OriginSite::Url(target.origin()),
                 _ => return Err(Misconfigured::OriginUrl),
             },
-            None if is_loopback(url) => return Err(Misconfigured::NoOrigin),
+            None if has_no_origin(url) => return Err(Misconfigured::NoOrigin),
             None => OriginSite::Dns,
         };
         Ok(Self { origin })
     }
 }
 
-fn is_loopback(url: &str) -> bool {
+/// A developer's machine, or the Worker's own name at Cloudflare.
+fn has_no_origin(url: &str) -> bool {
     Target::parse(url).is_ok_and(|target| {
         let host = target.authority.rsplit_once(':').map_or(target.authority, |(host, _)| host);
-        host == "localhost" || host == "[::1]" || host.starts_with("127.")
+        host == "localhost" || host == "[::1]" || host.starts_with("127.") || host.ends_with(".workers.dev")
     })
 }

@@ -11,10 +11,7 @@ use super::{
     request::IncomingRequest,
     response::apply,
 };
-use crate::{
-    origin::Forward,
-    ports::{NoAnswer, Origin, OriginAnswer},
-};
+use crate::ports::{Forward, NoAnswer, Origin, OriginAnswer};
 
 /// Which site is behind the paywall.
 pub(super) enum OriginSite {
@@ -58,7 +55,13 @@ impl Origin for RequestOrigin<'_> {
             OriginSite::Service(service) => service,
             OriginSite::Url(_) | OriginSite::Dns => &global,
         };
-        until(within, &abort, fetch(fetcher, &request, &options)).await.map(FetchedAnswer)
+        let response = until(within, &abort, fetch(fetcher, &request, &options)).await?;
+        // A switch of protocols that brings no WebSocket is no answer that could be passed on.
+        let socket = Reflect::get(&response, &"webSocket".into()).unwrap_or(JsValue::NULL);
+        if response.status() == 101 && !socket.is_object() {
+            return Err(NoAnswer::Connection);
+        }
+        Ok(FetchedAnswer(response))
     }
 }
 

@@ -15,7 +15,7 @@ const KEY: &str = "prices";
 const KEEP_MILLIS: u64 = 10_000;
 
 /// KV answers in milliseconds; a read that hangs must not hang the site.
-const READ_WITHIN: Duration = Duration::from_secs(3);
+const READ_WITHIN_MILLIS: u64 = 3_000;
 
 thread_local! {
     /// Values are kept, never futures: a request must not wait for another one's I/O.
@@ -29,13 +29,14 @@ pub(super) async fn current(env: &Env) -> Snapshot {
     if kept.table().is_some() && now.saturating_sub(read_at) < KEEP_MILLIS {
         return kept;
     }
-    // Noted before the wait: requests that come meanwhile use what is kept.
-    KEPT.with_borrow_mut(|(read_at, _)| *read_at = now);
+    // Noted before the wait: requests that come meanwhile use what is kept. Only while KV may still answer,
+    // since a request that is cut off here brings nothing.
+    KEPT.with_borrow_mut(|(read_at, _)| *read_at = (now + READ_WITHIN_MILLIS).saturating_sub(KEEP_MILLIS));
     let fresh = match read(env).await {
         Ok(document) => kept.after_reading(document.as_deref()),
         Err(Unreadable) => kept.after_failure(),
     };
-    KEPT.with_borrow_mut(|(_, kept)| *kept = fresh.clone());
+    KEPT.with_borrow_mut(|kept| *kept = (now, fresh.clone()));
     fresh
 }
 
@@ -43,7 +44,7 @@ struct Unreadable;
 
 async fn read(env: &Env) -> Result<Option<String>, Unreadable> {
     let kv = env.kv(bindings::PRICES).map_err(|_| Unreadable)?;
-    match select(pin!(kv.get(KEY).text()), pin!(Delay::from(READ_WITHIN))).await {
+    match select(pin!(kv.get(KEY).text()), pin!(Delay::from(Duration::from_millis(READ_WITHIN_MILLIS)))).await {
         Either::Left((Ok(document), _)) => Ok(document),
         Either::Left((Err(_), _)) | Either::Right(_) => Err(Unreadable),
     }

@@ -9,8 +9,8 @@ use worker::Delay;
 
 use crate::ports::Request;
 
-/// Longer than honest uploads take, and an end to dishonest ones.
-const DISCARD_WITHIN: Duration = Duration::from_secs(10);
+/// Time for what a client has under way when we know our answer already; whoever sends on after that is cut off.
+const DISCARD_WITHIN: Duration = Duration::from_secs(1);
 
 /// The request that came in.
 pub(super) struct IncomingRequest {

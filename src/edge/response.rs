@@ -6,8 +6,7 @@ use web_sys::{Headers, Response, ResponseInit};
 use super::origin::FetchedAnswer;
 use crate::{
     gate::{Answer, OurAnswer, answer},
-    origin::HeaderEdits,
-    ports::NoAnswer,
+    ports::HeaderEdits,
 };
 
 /// The response to return. An origin's body stays the runtime's stream: it never passes through WebAssembly.
@@ -17,8 +16,8 @@ pub(super) fn to_response(answer: Answer<FetchedAnswer>) -> worker::Result<Respo
         Answer::Origins { answer, edits } if edits.is_empty() => Ok(answer.into_raw()),
         Answer::Origins { answer, edits } => match edited(&answer.into_raw(), &edits) {
             Ok(response) => Ok(response),
-            // A status that no response may have (999, say): the same as no answer.
-            Err(_) => Ok(our_response(&answer::origin_failed(NoAnswer::Connection))?),
+            // A status that no response may have, such as 999.
+            Err(_) => Ok(our_response(&answer::origin_unreadable(&edits))?),
         },
     }
 }

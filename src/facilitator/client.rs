@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ports::{Fetch, NoAnswer, Reply},
+    evm::Address,
+    network::Network,
+    ports::{Fetch, Journal, NoAnswer, Reply},
     schemes::CheckedPayment,
     x402::{ErrorReason, SettlementResponse, VerifyResponse},
 };
@@ -18,9 +20,10 @@ const SETTLE_WITHIN: Duration = Duration::from_mins(1);
 
 /// The facilitators of a price document, in the owner's order.
 #[derive(Debug)]
-pub struct Facilitators<'a, F> {
+pub struct Facilitators<'a, F, J> {
     urls: &'a [String],
     fetch: &'a F,
+    journal: &'a J,
 }
 
 /// A payment that a facilitator says would settle. Only [`Facilitators::verify`] makes one.
@@ -65,16 +68,39 @@ pub enum Settlement {
     },
 }
 
-/// Codes that say the facilitator stumbled, not the payer.
-const THEIR_OWN_FAULT: [&str; 2] = ["unexpected_verify_error", "unexpected_settle_error"];
+/// One call of `/settle`.
+enum Attempt {
+    /// It is known how it ended, or that nobody knows.
+    Ended(Settlement),
+    /// The transaction may be out and not yet mined: asking again with the same payload may resolve it.
+    Open,
+}
 
-/// The transaction is out and not yet mined: asking again with the same payload resolves it.
+/// The code that says the facilitator stumbled over `/verify`, not the payer.
+const UNEXPECTED_VERIFY_ERROR: &str = "unexpected_verify_error";
+
+/// The transaction is out and not yet mined.
 const PENDING: &str = "settlement_pending";
 
-impl<'a, F: Fetch> Facilitators<'a, F> {
+/// Parts of codes that facilitators send when they lost sight of a transaction: it may still be mined.
+const LOST_SIGHT: [&str; 6] = ["pending", "timed_out", "timeout", "node_failure", "unexpected", "unknown"];
+
+/// Whether a code says that nothing was sent to the chain. Free text, such as a caught exception's, says nothing.
+fn precedes_broadcast(reason: &str) -> bool {
+    let code = reason.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    code && !reason.is_empty() && !LOST_SIGHT.iter().any(|part| reason.contains(part))
+}
+
+/// Whether the answer names our network or none: one about another chain says nothing of this payment.
+fn speaks_of(answer: &SettlementResponse, payment: &VerifiedPayment<'_>) -> bool {
+    let named = answer.network.parse().ok().or_else(|| Network::from_v1_name(&answer.network));
+    answer.network.is_empty() || named == Some(payment.checked.requirements().network())
+}
+
+impl<'a, F: Fetch, J: Journal> Facilitators<'a, F, J> {
     /// The facilitators at these base URLs.
-    pub const fn new(urls: &'a [String], fetch: &'a F) -> Self {
-        Self { urls, fetch }
+    pub const fn new(urls: &'a [String], fetch: &'a F, journal: &'a J) -> Self {
+        Self { urls, fetch, journal }
     }
 
     /// Asks the facilitators in turn until one gives an answer.
@@ -84,10 +110,12 @@ impl<'a, F: Fetch> Facilitators<'a, F> {
             match self.call(facilitator, "verify", &checked, VERIFY_WITHIN).await {
                 Err(_) => {}
                 Ok(reply) => match read::<VerifyResponse>(&reply) {
-                    Some(answer) if answer.is_valid => {
+                    Some(answer) if answer.is_valid && names(&answer, checked.payer()) => {
                         return Verification::Verified(VerifiedPayment { checked, facilitator });
                     }
-                    Some(answer) if !is_their_own_fault(answer.invalid_reason.as_deref()) => {
+                    Some(answer)
+                        if !answer.is_valid && answer.invalid_reason.as_deref() != Some(UNEXPECTED_VERIFY_ERROR) =>
+                    {
                         let reason = ErrorReason::theirs(answer.invalid_reason.as_deref(), "invalid_payment");
                         return Verification::Refused(reason);
                     }
@@ -99,33 +127,38 @@ impl<'a, F: Fetch> Facilitators<'a, F> {
     }
 
     /// Settles with the facilitator that verified, and with no other: a lost answer may be a settled payment.
+    /// An answer that leaves it open is asked for once more, with the identical payload.
     pub async fn settle(&self, payment: &VerifiedPayment<'_>) -> Settlement {
         match self.settle_once(payment).await {
-            Settlement::Refused(answer) if answer.error_reason.as_deref() == Some(PENDING) => {
-                match self.settle_once(payment).await {
-                    settled @ Settlement::Settled(_) => settled,
-                    // Still pending, or refused because the first attempt has used the nonce.
-                    Settlement::Refused(_) => Settlement::Unknown { deadline: true },
-                    unknown @ Settlement::Unknown { .. } => unknown,
-                }
-            }
-            settlement => settlement,
+            Attempt::Ended(settlement) => settlement,
+            Attempt::Open => match self.settle_once(payment).await {
+                Attempt::Ended(settled @ (Settlement::Settled(_) | Settlement::Unknown { .. })) => settled,
+                // Still open, or refused because the first attempt has used the nonce.
+                Attempt::Ended(Settlement::Refused(_)) | Attempt::Open => Settlement::Unknown { deadline: true },
+            },
         }
     }
 
-    async fn settle_once(&self, payment: &VerifiedPayment<'_>) -> Settlement {
+    async fn settle_once(&self, payment: &VerifiedPayment<'_>) -> Attempt {
         let reply = match self.call(payment.facilitator, "settle", &payment.checked, SETTLE_WITHIN).await {
             Ok(reply) => reply,
-            Err(error) => return Settlement::Unknown { deadline: error == NoAnswer::Deadline },
+            Err(error) => return Attempt::Ended(Settlement::Unknown { deadline: error == NoAnswer::Deadline }),
         };
-        match read::<SettlementResponse>(&reply) {
-            Some(answer) if answer.success => Settlement::Settled(receipt(payment, answer)),
-            Some(answer) if !is_their_own_fault(answer.error_reason.as_deref()) => {
-                let reason = ErrorReason::theirs(answer.error_reason.as_deref(), "settlement_failed");
-                let answer = SettlementResponse { error_reason: Some(reason.to_string()), ..answer };
-                Settlement::Refused(receipt(payment, answer))
-            }
-            _ => Settlement::Unknown { deadline: false },
+        let Some(answer) = read::<SettlementResponse>(&reply) else {
+            return Attempt::Ended(Settlement::Unknown { deadline: false });
+        };
+        if !speaks_of(&answer, payment) {
+            return Attempt::Ended(Settlement::Unknown { deadline: false });
+        }
+        let certain = match (answer.success, answer.error_reason.as_deref()) {
+            (true, reason) => !answer.transaction.is_empty() && reason != Some(PENDING),
+            // With a transaction there was a broadcast, whatever became of it.
+            (false, reason) => answer.transaction.is_empty() && reason.is_some_and(precedes_broadcast),
+        };
+        match (certain, answer.success) {
+            (false, _) => Attempt::Open,
+            (true, true) => Attempt::Ended(Settlement::Settled(receipt(payment, answer))),
+            (true, false) => Attempt::Ended(Settlement::Refused(receipt(payment, answer))),
         }
     }
 
@@ -138,7 +171,16 @@ impl<'a, F: Fetch> Facilitators<'a, F> {
     ) -> Result<Reply, NoAnswer> {
         // Our messages have text keys only, so writing them as JSON cannot fail.
         let body = serde_json::to_string(&checked.facilitator_request()).unwrap_or_default();
-        self.fetch.post_json(&format!("{facilitator}/{operation}"), body, within).await
+        let url = format!("{facilitator}/{operation}");
+        let reply = self.fetch.post_json(&url, body, within).await;
+        match &reply {
+            Err(error) => self.journal.fault(&format!("{url}: {error}")),
+            Ok(reply) if !(200..300).contains(&reply.status) => {
+                self.journal.fault(&format!("{url}: status {}", reply.status));
+            }
+            Ok(_) => {}
+        }
+        reply
     }
 }
 
@@ -147,8 +189,10 @@ fn read<T: DeserializeOwned>(reply: &Reply) -> Option<T> {
     serde_json::from_str(&reply.body).ok()
 }
 
-fn is_their_own_fault(reason: Option<&str>) -> bool {
-    reason.is_some_and(|reason| THEIR_OWN_FAULT.contains(&reason))
+/// Whether the payer whom the facilitator names, if any, is the one we checked.
+fn names(answer: &VerifyResponse, payer: Address) -> bool {
+    let named = answer.payer.as_deref().map(|text| text.to_ascii_lowercase().parse());
+    named.is_none_or(|named| named == Ok(payer))
 }
 
 /// The receipt as the client gets it: the network in the words of its version, the payer always named.

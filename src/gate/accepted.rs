@@ -2,7 +2,32 @@
 
 use serde_json::{Map, Value};
 
-use crate::x402::{PaymentPayload, PaymentRequirements, X402Version, is_subset};
+use crate::{
+    schemes::{self, CheckedPayment, Refusal, SmartWallets},
+    time::UnixTime,
+    x402::{PaymentPayload, PaymentRequirements, X402Version, check_echo, is_subset},
+};
+
+/// Is the payment right in everything that can be seen from here? Which offer, the echo of our extensions,
+/// then the scheme's own checks. No network.
+pub fn judge(
+    payload: &PaymentPayload,
+    offers: &[PaymentRequirements],
+    extensions: &Map<String, Value>,
+    now: UnixTime,
+    smart_wallets: SmartWallets,
+) -> Result<CheckedPayment, Refusal> {
+    let mut refusal = Refusal::NoMatchingRequirements;
+    // v2 names its offer. v1 names only the network, where several tokens may be offered.
+    for requirements in candidates(offers, payload) {
+        check_echo(extensions, payload.get("extensions")).map_err(|_| Refusal::ExtensionEcho)?;
+        match schemes::check(payload, requirements, now, smart_wallets) {
+            Ok(payment) => return Ok(payment),
+            Err(reason) => refusal = reason,
+        }
+    }
+    Err(refusal)
+}
 
 /// The offers that the payload can mean: in v2 those equal to its `accepted`, in v1 those of its network.
 pub fn candidates<'a>(

@@ -3,9 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    origin::HeaderEdits,
     page,
-    ports::{NoAnswer, OriginAnswer, Request},
+    ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
     prices::{Route, Snapshot, Target},
     schemes::Refusal,
     transports::{http, http_v1},
@@ -85,6 +84,11 @@ impl<'a> Challenge<'a> {
             X402Version::V1 => &self.v1_offers,
             X402Version::V2 => self.route.accepts(),
         }
+    }
+
+    /// What is sold.
+    pub const fn resource(&self) -> &ResourceInfo {
+        &self.resource
     }
 
     /// The extensions we advertise.
@@ -267,6 +271,14 @@ pub fn origin_failed(error: NoAnswer) -> OurAnswer {
             problem(502, "Origin unreachable", "The site did not answer; nothing was charged.", None)
         }
     }
+}
+
+/// The origin's answer is none that can be passed on. If it was paid for, the receipt is.
+pub fn origin_unreadable(edits: &HeaderEdits) -> OurAnswer {
+    let mut answer = problem(502, "Origin unreadable", "The site's answer cannot be passed on.", None);
+    let receipts = [http::PAYMENT_RESPONSE, http_v1::X_PAYMENT_RESPONSE];
+    answer.headers.extend(edits.set.iter().filter(|(name, _)| receipts.contains(name)).cloned());
+    answer
 }
 
 /// RFC 9457 problem details.

@@ -2,7 +2,7 @@
 
 use crate::{
     facilitator::{Facilitators, Settlement, Verification, VerifiedPayment},
-    origin::{Destination, paid_answer_edits, relayed_answer_edits},
+    origin::{Destination, paid_answer_edits, paid_forward, relayed_answer_edits},
     ports::{Clock, Fetch, Journal, Origin, OriginAnswer, Request},
     schemes::{CheckedPayment, Refusal},
 };
@@ -22,21 +22,18 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
         origin: &O,
     ) -> Answer<O::Answer> {
         let version = payment.payload().version();
-        let facilitators = Facilitators::new(visit.table.facilitators(), self.fetch);
+        let facilitators = Facilitators::new(visit.table.facilitators(), self.fetch, self.journal);
         let payment = match facilitators.verify(payment).await {
             Verification::Verified(payment) => payment,
             Verification::Refused(reason) => return challenge.refused(&Refusal::Facilitator(reason), version).into(),
-            Verification::Unreachable => {
-                self.journal.fault("facilitator: verify: nobody answered");
-                return answer::facilitator_unreachable().into();
-            }
+            Verification::Unreachable => return answer::facilitator_unreachable().into(),
             Verification::Nonsense => {
-                self.journal.fault("facilitator: verify: not an answer of a facilitator");
+                self.journal.fault("verify: no facilitator gave an x402 answer");
                 return answer::facilitator_nonsense().into();
             }
         };
 
-        let forward = visit.forward().paid_by(payment.checked());
+        let forward = paid_forward(visit.forward(), payment.checked());
         let answer = match origin.send(forward, ORIGIN_WITHIN).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -62,18 +59,19 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
             }
             Settlement::Refused(receipt) => challenge.settlement_refused(&receipt, version).into(),
             Settlement::Unknown { deadline } => {
-                self.journal.fault(&format!("facilitator: settle: outcome unknown: {}", name_of(&payment)));
+                self.journal.fault(&format!("settle: outcome unknown: {}", name_of(&payment)));
                 answer::settlement_unknown(deadline).into()
             }
         }
     }
 
-    /// Nobody pays for an error, nor for being sent to another priced page, where the client pays.
+    /// Nobody pays for an error, for "you have it already", nor for being sent to another priced page, where
+    /// the client pays.
     fn is_free_of_charge<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> bool {
         match self.redirect(answer, visit) {
             Some(Destination::Here { path, .. }) => visit.table.is_priced(&path),
             Some(Destination::Elsewhere) => false,
-            None => answer.status() >= 400,
+            None => answer.status() >= 400 || answer.status() == 304,
         }
     }
 }

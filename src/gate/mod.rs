@@ -11,15 +11,13 @@ mod charge;
 use std::time::Duration;
 
 use crate::{
-    origin::{Destination, Forward, HeaderEdits, destination},
-    ports::{Clock, Fetch, Journal, Origin, OriginAnswer, Request},
-    prices::{BadTarget, Decision, Method, PriceTable, Snapshot, Target},
-    schemes::{self, CheckedPayment, Refusal},
+    origin::{Destination, canonical_name, destination, free_forward},
+    ports::{Clock, Fetch, Forward, HeaderEdits, Journal, Origin, OriginAnswer, Request},
+    prices::{BadTarget, Decision, Method, Methods, PriceTable, Snapshot, Target},
     transports::http,
-    x402::{PaymentPayload, check_echo},
 };
 
-pub use accepted::candidates;
+pub use accepted::{candidates, judge};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
 
@@ -52,9 +50,7 @@ pub const STATUS_PATH: &str = "/.x402/status";
 const ORIGIN_WITHIN: Duration = Duration::from_secs(100);
 
 /// Headers by which some frameworks let a client change the method.
-const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
-/// The same as a query parameter.
-const METHOD_OVERRIDE_PARAMETER: &str = "_method";
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
     /// Answers a request.
@@ -80,7 +76,7 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
         if is_preflight(&method, request) && table.is_priced(target.path) {
             return answer::preflight(request).into();
         }
-        let route = match table.decide(target.path, &method.readings(visit.method_overrides())) {
+        let route = match table.decide(target.path, &visit.methods(&method)) {
             Decision::Free => return self.relay(&visit, origin).await,
             Decision::Ambiguous => return answer::bad_request(AMBIGUOUS).into(),
             Decision::Priced(route) => route,
@@ -95,30 +91,11 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
             Ok(None) => return challenge.unpaid().into(),
             Err(error) => return answer::bad_request(&error.to_string()).into(),
         };
-        match self.check(&payload, &challenge, table) {
-            Ok(payment) => self.charge(payment, &challenge, &visit, origin).await,
+        let (offers, now) = (challenge.offers(payload.version()), self.clock.now());
+        match judge(&payload, offers, challenge.extensions(), now, table.smart_wallets()) {
+            Ok(payment) => self.charge(payment.for_resource(challenge.resource()), &challenge, &visit, origin).await,
             Err(refusal) => challenge.refused(&refusal, payload.version()).into(),
         }
-    }
-
-    /// Is the payment right in everything that can be seen from here? No network.
-    fn check(
-        &self,
-        payload: &PaymentPayload,
-        challenge: &Challenge<'_>,
-        table: &PriceTable,
-    ) -> Result<CheckedPayment, Refusal> {
-        check_echo(challenge.extensions(), payload.get("extensions")).map_err(|_| Refusal::ExtensionEcho)?;
-        let now = self.clock.now();
-        let mut refusal = Refusal::NoMatchingRequirements;
-        // v2 names its offer. v1 names only the network, where several tokens may be offered.
-        for requirements in candidates(challenge.offers(payload.version()), payload) {
-            match schemes::check(payload, requirements, now, table.smart_wallets()) {
-                Ok(payment) => return Ok(payment),
-                Err(reason) => refusal = reason,
-            }
-        }
-        Err(refusal)
     }
 
     /// A free request goes through: nothing is asked of it, its answer is the origin's.
@@ -159,13 +136,17 @@ impl<R: Request> Visit<'_, R> {
     /// The request on its way to the origin: exactly the path and query that were judged.
     fn forward(&self) -> Forward {
         let path_and_query = format!("{}{}", self.target.path, self.target.query);
-        Forward::free(self.target.origin(), path_and_query, &self.request.header_names())
+        free_forward(self.target.origin(), path_and_query, &self.request.header_names())
     }
 
-    fn method_overrides(&self) -> Vec<Method> {
-        let headers = METHOD_OVERRIDES.iter().filter_map(|name| self.request.header(name));
-        let parameters = self.target.query_values(METHOD_OVERRIDE_PARAMETER).map(str::to_owned);
-        headers.chain(parameters).filter_map(|name| Method::parse(name.trim())).collect()
+    /// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
+    fn methods(&self, method: &Method) -> Methods {
+        let overrides = |name: &String| METHOD_OVERRIDES.contains(&canonical_name(name).as_str());
+        if self.target.overrides_method() || self.request.header_names().iter().any(overrides) {
+            Methods::Any
+        } else {
+            method.readings()
+        }
     }
 }
 

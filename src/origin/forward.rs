@@ -1,45 +1,38 @@
 //! Headers on the way to the origin and back. Bodies are never touched.
 
 use crate::{
+    ports::{Forward, HeaderEdits},
     schemes::CheckedPayment,
     transports::{http, http_v1},
 };
 
-/// Changes to a set of headers: first everything in `remove` goes, then `set` is written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HeaderEdits {
-    /// Names to remove.
-    pub remove: Vec<String>,
-    /// Names and values to write, replacing what is there.
-    pub set: Vec<(&'static str, String)>,
-}
+/// Headers of the protocol, in either direction, and the origin's word to us. A client's end here.
+const PROTOCOL_HEADERS: [&str; 8] = [
+    http::PAYMENT_SIGNATURE,
+    http::PAYMENT_REQUIRED,
+    http::PAYMENT_RESPONSE,
+    http::SIGN_IN_WITH_X,
+    http_v1::X_PAYMENT,
+    http_v1::X_PAYMENT_RESPONSE,
+    "Settlement-Overrides",
+    "PAYMENT-SETTLEMENT",
+];
 
-impl HeaderEdits {
-    /// Whether nothing changes.
-    pub fn is_empty(&self) -> bool {
-        self.remove.is_empty() && self.set.is_empty()
-    }
-}
-
-/// A request on its way to the origin: method and body as they came, and this.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forward {
-    /// Scheme and authority that the client asked, such as `https://example.com`.
-    pub public_origin: String,
-    /// Path and query exactly as they were judged; begins with `/`.
-    pub path_and_query: String,
-    /// Changes to the client's headers.
-    pub edits: HeaderEdits,
-    /// Whether the request is paid for: a cache must not answer it, nor keep the answer.
-    pub paid: bool,
-}
-
-/// Headers in which a client speaks to us. They end here.
-const PAYMENT_HEADERS: [&str; 4] =
-    [http::PAYMENT_SIGNATURE, http_v1::X_PAYMENT, http::SIGN_IN_WITH_X, "settlement-overrides"];
-
-/// Headers that make some servers serve another path than the one that was judged.
-const PATH_OVERRIDES: [&str; 3] = ["x-original-url", "x-rewrite-url", "x-original-uri"];
+/// Headers that make some servers serve another path than the one that was judged (IIS, Symfony, gunicorn, …).
+const PATH_OVERRIDES: [&str; 12] = [
+    "x-original-url",
+    "x-original-uri",
+    "x-original-path",
+    "x-rewrite-url",
+    "x-forwarded-path",
+    "x-forwarded-uri",
+    "x-forwarded-prefix",
+    "x-envoy-original-path",
+    "x-script-name",
+    "script-name",
+    "path-info",
+    "request-uri",
+];
 
 /// Everything that begins so is ours to say.
 const OUR_PREFIX: &str = "x-402-";
@@ -47,35 +40,38 @@ const OUR_PREFIX: &str = "x-402-";
 /// With these the origin may answer "you have it already", which nobody should pay for.
 const CONDITIONS: [&str; 2] = ["if-none-match", "if-modified-since"];
 
-impl Forward {
-    /// A request as it came, without what only we may say.
-    pub fn free(public_origin: String, path_and_query: String, header_names: &[String]) -> Self {
-        let remove = header_names.iter().filter(|name| ends_here(name)).cloned().collect();
-        Self { public_origin, path_and_query, edits: HeaderEdits { remove, set: Vec::new() }, paid: false }
-    }
-
-    /// The same for a paid request, which tells the origin who paid what.
-    #[must_use]
-    pub fn paid_by(mut self, payment: &CheckedPayment) -> Self {
-        self.edits.remove.extend(CONDITIONS.map(str::to_owned));
-        let requirements = payment.requirements();
-        self.edits.set.extend([
-            ("X-402-Payer", payment.payer().to_string()),
-            ("X-402-Asset", requirements.asset().to_string()),
-            ("X-402-Amount", requirements.amount().to_string()),
-            ("X-402-Network", requirements.network().to_string()),
-        ]);
-        self.paid = true;
-        self
-    }
+/// A request as it came, without what only we may say.
+pub fn free_forward(public_origin: String, path_and_query: String, header_names: &[String]) -> Forward {
+    let remove = header_names.iter().filter(|name| ends_here(name)).cloned().collect();
+    Forward { public_origin, path_and_query, edits: HeaderEdits { remove, set: Vec::new() }, paid: false }
 }
 
-/// CGI and its heirs read `X_402_Payer` and `X-402-Payer` as the same variable.
+/// The same for a paid request, which tells the origin who paid what.
+#[must_use]
+pub fn paid_forward(mut forward: Forward, payment: &CheckedPayment) -> Forward {
+    forward.edits.remove.extend(CONDITIONS.map(str::to_owned));
+    let requirements = payment.requirements();
+    forward.edits.set.extend([
+        ("X-402-Payer", payment.payer().to_string()),
+        ("X-402-Asset", requirements.asset().to_string()),
+        ("X-402-Amount", requirements.amount().to_string()),
+        ("X-402-Network", requirements.network().to_string()),
+    ]);
+    forward.paid = true;
+    forward
+}
+
+/// CGI and its heirs read `X_402_Payer`, `X.402.Payer` and `X-402-Payer` as the same variable.
 fn ends_here(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "-");
+    let name = canonical_name(name);
     name.starts_with(OUR_PREFIX)
         || PATH_OVERRIDES.contains(&name.as_str())
-        || PAYMENT_HEADERS.iter().any(|header| header.eq_ignore_ascii_case(&name))
+        || PROTOCOL_HEADERS.iter().any(|header| header.eq_ignore_ascii_case(&name))
+}
+
+/// A header's name as the most careless server reads it.
+pub fn canonical_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
 /// Headers of an answer in which only we may speak, and those of the origin's word to us.
@@ -130,6 +126,10 @@ mod tests {
             "sign-in-with-x",
             "X-Original-URL",
             "Settlement-Overrides",
+            "X.402.Payer",
+            "X~402~Payer",
+            "SCRIPT_NAME",
+            "PAYMENT-RESPONSE",
         ] {
             assert!(ends_here(name), "{name}");
         }

@@ -28,38 +28,45 @@ pub fn destination(location: &str, request: &Target<'_>, origin: Option<&str>, p
         }
         _ => (None, location),
     };
-    // Browsers read a backslash as a slash here.
+    // Browsers read a backslash as a slash here, and any number of them as two.
     let slash = |c: char| c == '/' || c == '\\';
-    let after_slashes = rest.strip_prefix(slash).and_then(|rest| rest.strip_prefix(slash));
+    let slashes = rest.chars().take_while(|c| slash(*c)).count();
+    let same_scheme = scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case(request.scheme));
+    let after_slashes = (slashes >= 2 || !same_scheme).then(|| rest.trim_start_matches(slash));
     match (scheme, after_slashes) {
         (Some(scheme), _) if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
             Destination::Elsewhere
         }
-        (Some(_), None) => Destination::Elsewhere,
         (_, Some(rest)) => {
-            let (authority, target) =
+            let (authority, after) =
                 rest.split_at(rest.find(|c| slash(c) || c == '?' || c == '#').unwrap_or(rest.len()));
-            let target = if target.starts_with('/') {
-                target.to_owned()
-            } else {
-                format!("/{}", target.trim_start_matches('\\'))
+            let after =
+                if after.starts_with('/') { after.to_owned() } else { format!("/{}", after.trim_start_matches('\\')) };
+            let scheme = scheme.unwrap_or(request.scheme);
+            let is = |url: &str| {
+                let (scheme_of_url, authority_of_url) = url.split_once("://").unwrap_or((scheme, url));
+                host(authority, scheme) == host(authority_of_url, scheme_of_url)
             };
-            let is = |url: Option<&str>| url.is_some_and(|url| authority_of(url).eq_ignore_ascii_case(authority));
-            let path = path_of(&target).to_owned();
-            if is(Some(&request.origin())) || is(public) {
+            let path = path_of(&after).to_owned();
+            if is(&request.origin()) || public.is_some_and(is) {
                 Destination::Here { path, rewritten: None }
-            } else if is(origin) {
-                Destination::Here { path, rewritten: Some(target) }
+            } else if origin.is_some_and(is) {
+                // Absolute, so that no path of the origin's can name another host.
+                Destination::Here { path, rewritten: Some(format!("{}{after}", request.origin())) }
             } else {
                 Destination::Elsewhere
             }
         }
-        (None, None) => Destination::Here { path: relative(rest, request.path), rewritten: None },
+        (_, None) => Destination::Here { path: relative(rest, request.path), rewritten: None },
     }
 }
 
-fn authority_of(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, authority)| authority)
+/// Host and port, without what does not tell sites apart: case, a user's name, `www.`, the scheme's own port.
+fn host(authority: &str, scheme: &str) -> String {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_ascii_lowercase();
+    let own_port = if scheme.eq_ignore_ascii_case("http") { ":80" } else { ":443" };
+    let host = host.strip_suffix(own_port).unwrap_or(&host).trim_end_matches('.');
+    host.strip_prefix("www.").unwrap_or(host).to_owned()
 }
 
 fn path_of(target: &str) -> &str {
@@ -108,6 +115,18 @@ mod tests {
             ("https://shop.example", "/"),
             ("https://shop.example?x", "/"),
             ("/x:y", "/x:y"),
+            ("https://shop.example:443/x", "/x"),
+            ("https://user@shop.example/x", "/x"),
+            ("https://WWW.shop.example./x", "/x"),
+            ("///shop.example/x", "/x"),
+            ("https:/x", "/x"),
+            ("https:x", "/a/x"),
+            ("https://shop.example:443/x", "/x"),
+            ("https://user@shop.example/x", "/x"),
+            ("https://WWW.shop.example./x", "/x"),
+            ("///shop.example/x", "/x"),
+            ("https:/x", "/x"),
+            ("https:x", "/a/x"),
         ] {
             assert_eq!(lead(location), here(path), "{location}");
         }
@@ -115,8 +134,15 @@ mod tests {
 
     #[test]
     fn the_origins_own_host_is_not_shown() {
-        let rewritten = Some("/x?y#z".to_owned());
-        assert_eq!(lead("http://10.0.0.1:8080/x?y#z"), Destination::Here { path: "/x".to_owned(), rewritten });
+        for (location, path, shown) in [
+            ("http://10.0.0.1:8080/x?y#z", "/x", "https://shop.example/x?y#z"),
+            ("http://10.0.0.1:8080//evil.example/x", "//evil.example/x", "https://shop.example//evil.example/x"),
+            ("http://10.0.0.1:8080\\\\evil.example", "/evil.example", "https://shop.example/evil.example"),
+            ("http://10.0.0.1:8080", "/", "https://shop.example/"),
+        ] {
+            let rewritten = Some(shown.to_owned());
+            assert_eq!(lead(location), Destination::Here { path: path.to_owned(), rewritten }, "{location}");
+        }
     }
 
     #[test]
@@ -125,7 +151,7 @@ mod tests {
             "https://evil.example/x",
             "//evil.example/x",
             "/\\evil.example/x",
-            "https:x",
+            "http:evil.example/x",
             "mailto:a@b",
             "javascript:x",
             "http://10.0.0.1/x",

@@ -40,6 +40,12 @@ const DOCUMENT_KEYS: [&str; 11] = [
 const RESOURCE_KEYS: [&str; 8] =
     ["accepts", "resource", "description", "mimeType", "serviceName", "tags", "iconUrl", "extensions"];
 
+/// Methods that a route may name. Another would be a typing mistake that leaves the path free.
+const METHODS: [&str; 14] = [
+    "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT", "SEARCH", "MKCOL",
+    "COPY", "MOVE",
+];
+
 /// The document, read and valid in every part. `table.rs` makes it fit for looking things up.
 #[derive(Debug, Default)]
 pub(super) struct Document {
@@ -78,7 +84,7 @@ impl Document {
         };
         let case_sensitive = get("caseSensitive").and_then(|node| keep(node.boolean(), problems));
         let mut document = Self {
-            facilitators: get("facilitators").map_or_else(Vec::new, |node| read_urls(node, problems)),
+            facilitators: get("facilitators").map_or_else(Vec::new, |node| read_facilitators(node, problems)),
             smart_wallets: get("smartWallets")
                 .and_then(|node| keep(read_smart_wallets(node), problems))
                 .unwrap_or_default(),
@@ -129,17 +135,7 @@ impl Document {
         let pattern =
             Pattern::parse(path, self.fold_case).map_err(|error| Diagnosis::new(&node.pointer, error.to_string()));
         let pattern = keep(pattern, problems);
-        let method = method.map(|name| match Method::parse(name) {
-            Some(method) if method.as_str() == "HEAD" => {
-                Err(Diagnosis::new(&node.pointer, "HEAD is priced like GET; write GET"))
-            }
-            Some(method) => Ok(method),
-            None => Err(Diagnosis::new(&node.pointer, "a route key is \"/path\" or \"METHOD /path\"")),
-        });
-        let method = match method {
-            None => Some(None),
-            Some(result) => keep(result, problems).map(Some),
-        };
+        let method = keep(read_method(method, &node.pointer), problems);
         let members = node.object(problems)?;
         let allowed: Vec<&str> = RESOURCE_KEYS.into_iter().chain(offer::KEYS).collect();
         for (key, node) in members.iter().filter(|(key, _)| !allowed.contains(&key.as_str())) {
@@ -164,6 +160,20 @@ impl Document {
             resource,
             extensions,
         })
+    }
+}
+
+/// The method of a route key; none, and `*` as in the official SDK, stand for every method.
+fn read_method(name: Option<&str>, pointer: &str) -> Result<Option<Method>, Diagnosis> {
+    let Some(name) = name.filter(|name| *name != "*") else { return Ok(None) };
+    match Method::parse(name) {
+        Some(method) if METHODS.contains(&method.as_str()) => Ok(Some(method)),
+        Some(method) if method.as_str() == "HEAD" => Err(Diagnosis::new(pointer, "HEAD is priced like GET; write GET")),
+        _ => {
+            let message =
+                format!("a route key is \"/path\" or \"METHOD /path\", the method one of {}", METHODS.join(", "));
+            Err(Diagnosis::new(pointer, message))
+        }
     }
 }
 
@@ -243,13 +253,22 @@ fn read_origin(node: &Node<'_>) -> Result<String, Diagnosis> {
     }
 }
 
+/// Base URLs, to which paths are added.
+fn read_facilitators(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Vec<String> {
+    let urls = read_urls(node, problems);
+    if urls.iter().any(|url| url.contains('?')) {
+        problems
+            .push(node.problem("a facilitator is a base URL, to which /verify and /settle are added: it has no query"));
+    }
+    urls.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect()
+}
+
 fn read_urls(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Vec<String> {
     let items = keep(node.array(), problems).unwrap_or_default();
     if items.is_empty() {
         problems.push(node.problem("expected a list of at least one URL"));
     }
-    let urls = items.iter().filter_map(|item| keep(read_url(item), problems));
-    urls.map(|url| url.trim_end_matches('/').to_owned()).collect()
+    items.iter().filter_map(|item| keep(read_url(item), problems)).collect()
 }
 
 /// `rpc` is checked so that a document written for a later version's ledger is right already.

@@ -4,6 +4,15 @@
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Method(String);
 
+/// The methods that a request may be taken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Methods {
+    /// One of these.
+    These(Vec<Method>),
+    /// Any: the request asks for another method by a header or parameter that some frameworks obey.
+    Any,
+}
+
 /// Methods that servers keep apart from GET. Any other verb may be handled like GET.
 const KEPT_APART: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
 
@@ -21,19 +30,17 @@ impl Method {
     }
 
     /// Everything a server might take this request for. HEAD is GET without a body; an odd verb
-    /// (PROPFIND, TRACE, `GETT`) may fall through to a handler for GET; `overrides` are the methods
-    /// named in `X-HTTP-Method-Override` and its kin.
-    pub fn readings(&self, overrides: impl IntoIterator<Item = Self>) -> Vec<Self> {
-        let mut readings = Vec::new();
-        for method in std::iter::once(self.clone()).chain(overrides) {
-            if !KEPT_APART.contains(&method.as_str()) {
-                readings.push(Self("GET".to_owned()));
-            }
-            if method.as_str() != "HEAD" {
-                readings.push(method);
-            }
+    /// (PROPFIND, TRACE, `GETT`) may fall through to a handler for GET.
+    pub fn readings(&self) -> Methods {
+        match self.as_str() {
+            "HEAD" => Methods::These(vec![Self::get()]),
+            name if KEPT_APART.contains(&name) || name == "GET" => Methods::These(vec![self.clone()]),
+            _ => Methods::These(vec![self.clone(), Self::get()]),
         }
-        readings
+    }
+
+    fn get() -> Self {
+        Self("GET".to_owned())
     }
 }
 
@@ -42,7 +49,10 @@ mod tests {
     use super::*;
 
     fn readings(name: &str) -> Vec<String> {
-        Method::parse(name).unwrap().readings([]).into_iter().map(|m| m.0).collect()
+        match Method::parse(name).unwrap().readings() {
+            Methods::These(methods) => methods.into_iter().map(|method| method.0).collect(),
+            Methods::Any => unreachable!("only overrides mean any method"),
+        }
     }
 
     #[test]

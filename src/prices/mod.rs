@@ -15,7 +15,7 @@ mod table;
 mod target;
 
 pub use diagnosis::Diagnosis;
-pub use method::Method;
+pub use method::{Method, Methods};
 pub use pattern::{Pattern, PatternError};
 pub use readings::{Readings, TooManyReadings, readings, resolve_dot_segments};
 pub use snapshot::Snapshot;

@@ -127,6 +127,9 @@ impl<'a> Draft<'a> {
             None => defaults.asset.clone(),
         };
         let result = if price.is_object() {
+            if let Some(asset) = self.get("asset") {
+                problems.push(asset.problem("a price in atomic units names its own asset; leave this one out"));
+            }
             atomic_price(price, network, extra, problems)?
         } else {
             decimal_price(price, network, asset, self.get("asset").is_some())

@@ -100,6 +100,9 @@ impl Pattern {
         reached[0] = true;
         for token in &self.tokens {
             reached = token.advance(path, &reached);
+            if !reached.contains(&true) {
+                return false;
+            }
         }
         reached.last().copied().unwrap_or(false)
     }

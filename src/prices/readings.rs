@@ -24,14 +24,19 @@ type Step = fn(&str) -> String;
 const STEPS: &[Step] = &[
     decode_percent,         // everyone, once or more often
     decode_percent_u,       // IIS: %u002f
+    decode_latin1,          // IIS and old Tomcat: %e9 is é
     decode_overlong,        // old Java and IIS: %c0%af; fullwidth forms by best fit
     backslashes_to_slashes, // IIS, and browsers' URL parsers
     drop_path_parameters,   // Tomcat, Jetty: /a;x=1/b
     cut_at_terminator,      // decoded ?, #, NUL
     collapse_slashes,       // nginx merge_slashes, Apache
     drop_authority,         // URL parsers given //host/path
+    drop_index_page,        // everyone who serves files
+    drop_path_info,         // PHP, CGI: /script.php/x
+    drop_front_controller,  // PHP: /index.php/x
+    drop_session_segments,  // ASP.NET without cookies: /(S(x))/y
     resolve_dot_segments,   // everyone
-    trim_segments,          // Windows: trailing dots and blanks; ::$DATA
+    trim_segments,          // Windows: trailing dots and blanks; NTFS streams
     drop_stray_percents,    // lenient decoders
     drop_controls,          // URL parsers drop tab, CR and LF
 ];
@@ -65,16 +70,17 @@ pub fn readings(path: &str, fold_case: bool) -> Result<Readings, TooManyReadings
 
 /// No step changes such a path: letters, digits, single slashes, and marks that mean nothing to servers.
 fn is_plain(path: &str) -> bool {
-    let quiet = |b: u8| b.is_ascii_alphanumeric() || b"/-_~!$&'()*+,=:@.".contains(&b);
-    path.bytes().all(quiet)
-        && !path.contains("//")
-        && !path.contains("::$")
-        && !path.split('/').any(|s| s.ends_with('.'))
+    let quiet = |b: u8| b.is_ascii_alphanumeric() || b"/-_~!&'*+,=@".contains(&b);
+    path.bytes().all(quiet) && !path.contains("//")
 }
 
 /// One case for all: upper first, since some letters (ſ, K) only meet their twin that way.
 pub(super) fn fold(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_uppercase().to_lowercase() }
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    // Letter by letter: a whole text would fold Σ by its place in a word.
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 fn hex_byte(digits: Option<&[u8]>) -> Option<u8> {
@@ -99,11 +105,12 @@ fn decoded(path: &str) -> Vec<u8> {
     out
 }
 
-fn decode_percent(path: &str) -> String {
+pub(super) fn decode_percent(path: &str) -> String {
     String::from_utf8_lossy(&decoded(path)).into_owned()
 }
 
 fn decode_percent_u(path: &str) -> String {
+    let path = path.replace("%U", "%u");
     let mut parts = path.split("%u");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -117,6 +124,12 @@ fn decode_percent_u(path: &str) -> String {
         }
     }
     out
+}
+
+/// Bytes that are no UTF-8, read as Latin-1; a path that is UTF-8 is not changed.
+fn decode_latin1(path: &str) -> String {
+    let bytes = decoded(path);
+    if std::str::from_utf8(&bytes).is_ok() { path.to_owned() } else { bytes.into_iter().map(char::from).collect() }
 }
 
 /// Decodes percent signs and reads UTF-8 without asking for the shortest form; then fullwidth forms as ASCII.
@@ -187,12 +200,63 @@ fn collapse_slashes(path: &str) -> String {
     out
 }
 
+/// `//host/path` and, to URL parsers, any number of slashes before the host.
 fn drop_authority(path: &str) -> String {
-    match path.strip_prefix("//").map(|rest| rest.split_once('/')) {
-        Some(Some((_, rest))) => format!("/{rest}"),
-        Some(None) => "/".to_owned(),
-        None => path.to_owned(),
+    if !path.starts_with("//") {
+        return path.to_owned();
     }
+    let rest = path.trim_start_matches('/');
+    rest.split_once('/').map_or_else(|| "/".to_owned(), |(_, path)| format!("/{path}"))
+}
+
+/// Pages that servers send for a folder.
+const INDEX_PAGES: [&str; 12] = [
+    "index.html",
+    "index.htm",
+    "index.shtml",
+    "index.xhtml",
+    "index.php",
+    "index.cgi",
+    "index.jsp",
+    "index.aspx",
+    "default.html",
+    "default.htm",
+    "default.asp",
+    "default.aspx",
+];
+
+/// `/paper/index.html` is `/paper`.
+fn drop_index_page(path: &str) -> String {
+    let (folder, page) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_index = INDEX_PAGES.iter().any(|index| page.eq_ignore_ascii_case(index));
+    if is_index { format!("{folder}/") } else { path.to_owned() }
+}
+
+/// Endings of scripts that are also called with more path behind them.
+const SCRIPTS: [&str; 7] = [".php", ".cgi", ".pl", ".asp", ".aspx", ".ashx", ".jsp"];
+
+/// Where a script's name ends that has more path behind it.
+fn script_end(path: &str) -> Option<usize> {
+    let lower = path.to_ascii_lowercase();
+    let ends = SCRIPTS.iter().filter_map(|ending| lower.find(&format!("{ending}/")).map(|at| at + ending.len()));
+    ends.min()
+}
+
+/// `/report.php/x` is `/report.php`, called with the path information `/x`.
+fn drop_path_info(path: &str) -> String {
+    script_end(path).map_or_else(|| path.to_owned(), |end| path[..end].to_owned())
+}
+
+/// `/index.php/premium` is `/premium` to a front controller.
+fn drop_front_controller(path: &str) -> String {
+    script_end(path).map_or_else(|| path.to_owned(), |end| path[end..].to_owned())
+}
+
+/// ASP.NET takes segments such as `(S(x))` for a session's name.
+fn drop_session_segments(path: &str) -> String {
+    let session =
+        |segment: &&str| segment.starts_with('(') && segment.ends_with("))") && segment.get(2..3) == Some("(");
+    path.split('/').filter(|segment| !session(segment)).collect::<Vec<_>>().join("/")
 }
 
 /// Removes `.` and `..` segments (RFC 3986 §5.2.4); `..` above the root stays at the root.
@@ -213,13 +277,13 @@ pub fn resolve_dot_segments(path: &str) -> String {
     format!("/{}{slash}", out.join("/"))
 }
 
-/// Windows drops dots and blanks at the end of a name, and `::$DATA` is the file itself.
+/// Windows drops dots and blanks at the end of a name, and `name::$DATA`, `name:$I30:…` is the name itself.
 fn trim_segments(path: &str) -> String {
     each_segment(path, |segment| {
         if [".", ".."].contains(&segment) {
             return segment;
         }
-        let name = segment.find("::$").map_or(segment, |at| &segment[..at]);
+        let name = segment.find(":$").map_or(segment, |at| segment[..at].trim_end_matches(':'));
         name.trim_end_matches(['.', ' ', '\u{a0}']).trim_start_matches(' ')
     })
 }

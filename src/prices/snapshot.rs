@@ -20,11 +20,18 @@ impl Snapshot {
         Self { table: None, version: None, problems: Rc::new([]) }
     }
 
-    /// What follows from reading `document` now. Nothing there: nothing is priced. A broken document
-    /// changes nothing but the problems: the last good table stays.
+    /// What follows from reading `document` now. A broken or vanished document changes nothing but the
+    /// problems: the last good table stays. Where there never was a good one, none at all prices nothing,
+    /// and a broken one serves nothing.
     #[must_use]
     pub fn after_reading(&self, document: Option<&str>) -> Self {
         let Some(text) = document else {
+            if self.version.is_some() {
+                return self.with_problems(vec![Diagnosis::new(
+                    "",
+                    "the price document has vanished; the last one stays in force. To make every path free, put {\"routes\": {}}",
+                )]);
+            }
             return Self {
                 table: Some(Rc::new(PriceTable::empty())),
                 version: None,
@@ -36,14 +43,20 @@ impl Snapshot {
         };
         match PriceTable::parse(text) {
             Ok(table) => Self { table: Some(Rc::new(table)), version: Some(version_of(text)), problems: Rc::new([]) },
-            Err(problems) => Self { problems: problems.into(), ..self.clone() },
+            // The table of no document is no good one.
+            Err(problems) if self.version.is_none() => Self { table: None, ..self.with_problems(problems) },
+            Err(problems) => self.with_problems(problems),
         }
     }
 
     /// What follows from not being able to read: the last good table stays.
     #[must_use]
     pub fn after_failure(&self) -> Self {
-        Self { problems: Rc::new([Diagnosis::new("", "the price store cannot be read")]), ..self.clone() }
+        self.with_problems(vec![Diagnosis::new("", "the price store cannot be read")])
+    }
+
+    fn with_problems(&self, problems: Vec<Diagnosis>) -> Self {
+        Self { problems: problems.into(), ..self.clone() }
     }
 
     /// The table to use; none where no good document was ever seen, and then nothing may be served.
@@ -80,6 +93,14 @@ mod tests {
         assert_eq!(broken.version(), good.version());
         assert_eq!(broken.problems().len(), 1);
         assert!(good.after_failure().table().is_some());
+    }
+
+    #[test]
+    fn a_vanished_document_does_not_open_the_site() {
+        let vanished = Snapshot::unread().after_reading(Some(GOOD)).after_reading(None);
+        assert!(vanished.version().is_some() && vanished.problems().len() == 1);
+        let none_then_broken = Snapshot::unread().after_reading(None).after_reading(Some("{"));
+        assert!(none_then_broken.table().is_none());
     }
 
     #[test]

@@ -4,15 +4,23 @@ use serde_json::{Map, Value};
 
 use crate::{
     schemes::SmartWallets,
-    x402::{PaymentRequirements, ResourceInfo, v1},
+    transports::http::encode_header,
+    x402::{PaymentRequired, PaymentRequirements, ResourceInfo, v1},
 };
 
 use super::{
-    Diagnosis, Method, Pattern,
+    Diagnosis, Method, Methods, Pattern,
     document::{Document, RouteEntry},
     readings,
     target::Target,
 };
+
+/// A longer URL is named without its query, or by its origin alone: with it the 402's header would be longer
+/// than clients take.
+const MAX_URL_BYTES: usize = 2048;
+
+/// A 402's header may be so long without its URL. Node.js clients fail on 16 KB of headers in all.
+const MAX_CHALLENGE_BYTES: usize = 8 * 1024;
 
 /// Prices, ready to be looked up. The only way in is [`PriceTable::parse`].
 #[derive(Debug)]
@@ -53,6 +61,7 @@ impl PriceTable {
     /// 2. Every value has its form; every offer is complete after defaults.
     /// 3. No two routes cover the same paths with the same method.
     /// 4. There is a facilitator where anything is priced.
+    /// 5. No route's 402 is longer than clients take.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnosis>> {
         let mut problems = Vec::new();
         let document = Document::read(text, &mut problems);
@@ -87,6 +96,17 @@ impl PriceTable {
                 problems.push(Diagnosis::new(&entry.pointer, message));
             }
         }
+        for entry in &entries {
+            let challenge = PaymentRequired::new("", &entry.resource, &entry.accepts, &entry.extensions);
+            let bytes = encode_header(&challenge).len();
+            if bytes > MAX_CHALLENGE_BYTES {
+                let message = format!(
+                    "the header of this route's 402 would have {bytes} bytes, {MAX_CHALLENGE_BYTES} are allowed: \
+                     shorten the description and extensions, or offer fewer ways to pay"
+                );
+                problems.push(Diagnosis::new(&entry.pointer, message));
+            }
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -100,8 +120,8 @@ impl PriceTable {
         })
     }
 
-    /// What a request costs, given every method it may be read as.
-    pub fn decide(&self, path: &str, methods: &[Method]) -> Decision<'_> {
+    /// What a request costs, given the methods it may be taken for.
+    pub fn decide(&self, path: &str, methods: &Methods) -> Decision<'_> {
         if self.routes.is_empty() {
             return Decision::Free;
         }
@@ -110,17 +130,28 @@ impl PriceTable {
         };
         let mut priced: Option<&Route> = None;
         for reading in &readings {
-            let covering: Vec<&Route> = self.routes.iter().filter(|route| route.pattern.matches(reading)).collect();
-            for method in methods {
-                let route = covering.iter().find(|route| route.method.as_ref().is_none_or(|named| named == method));
-                match (priced, route) {
-                    (Some(first), Some(other)) if !std::ptr::eq(first, *other) => return Decision::Ambiguous,
-                    (None, Some(route)) => priced = Some(route),
-                    _ => {}
+            for route in self.routes_of(reading, methods) {
+                match priced {
+                    Some(first) if !std::ptr::eq(first, route) => return Decision::Ambiguous,
+                    _ => priced = Some(route),
                 }
             }
         }
         priced.map_or(Decision::Free, Decision::Priced)
+    }
+
+    /// For each method that may be meant, the most specific route that covers the path.
+    fn routes_of(&self, reading: &str, methods: &Methods) -> Vec<&Route> {
+        let covering = self.routes.iter().filter(|route| route.pattern.matches(reading));
+        match methods {
+            // Whatever is asked for, one of these answers: a dearer one may hide behind the first.
+            Methods::Any => covering.collect(),
+            Methods::These(methods) => {
+                let covering: Vec<&Route> = covering.collect();
+                let first = |method: &Method| covering.iter().copied().find(|route| route.is_for(method));
+                methods.iter().filter_map(first).collect()
+            }
+        }
     }
 
     /// Whether the path has a price for any method, in any reading. Too many readings count as priced.
@@ -156,6 +187,10 @@ impl PriceTable {
 }
 
 impl Route {
+    fn is_for(&self, method: &Method) -> bool {
+        self.method.as_ref().is_none_or(|named| named == method)
+    }
+
     /// The v2 offers, in the owner's order.
     pub fn accepts(&self) -> &[PaymentRequirements] {
         &self.accepts
@@ -176,7 +211,9 @@ impl Route {
         let mut resource = self.resource.clone();
         if resource.url.is_empty() {
             let origin = public_url.map_or_else(|| target.origin(), str::to_owned);
-            resource.url = format!("{origin}{}{}", target.path, target.query);
+            let fits = |parts: &&&[&str]| parts.iter().map(|part| part.len()).sum::<usize>() <= MAX_URL_BYTES;
+            let longest = [&[origin.as_str(), target.path, target.query][..], &[origin.as_str(), target.path]];
+            resource.url = longest.iter().find(fits).map_or_else(|| format!("{origin}/"), |parts| parts.concat());
         }
         resource
     }

@@ -1,6 +1,8 @@
 //! The target of a request, cut out of its URL as text. No URL library: those repair what they read,
 //! and what was judged would not be what is forwarded.
 
+use super::readings::decode_percent;
+
 /// Scheme and host, path, and query of a request, each exactly as the runtime gave them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
@@ -56,10 +58,13 @@ impl<'a> Target<'a> {
         format!("{}://{}", self.scheme, self.authority)
     }
 
-    /// Values of a query parameter, undecoded.
-    pub fn query_values<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
-        let pairs = self.query.trim_start_matches('?').split('&');
-        pairs.filter_map(move |pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+    /// Whether the query has the parameter by which frameworks change the method, `_method`, in any of the
+    /// spellings they read: percent-encoded, `.` and blanks for `_` (PHP), as a list.
+    pub fn overrides_method(&self) -> bool {
+        self.query.trim_start_matches('?').split(['&', ';']).any(|pair| {
+            let key = decode_percent(pair.split('=').next().unwrap_or_default()).to_ascii_lowercase();
+            key.trim_start().replace(['.', ' ', '+'], "_").starts_with("_method")
+        })
     }
 }
 
@@ -77,6 +82,26 @@ mod tests {
         assert_eq!(parts("http://[::1]:8787"), Some(("[::1]:8787", "/", "")));
         assert_eq!(parts("http://a?q"), Some(("a", "/", "?q")));
         assert_eq!(parts("http://a//evil.example/x"), Some(("a", "//evil.example/x", "")));
+    }
+
+    #[test]
+    fn a_query_that_changes_the_method_is_known_in_every_spelling() {
+        for query in [
+            "_method=GET",
+            "a=b&_method=get",
+            "%5Fmethod=GET",
+            "_%6dethod=GET",
+            ".method=GET",
+            "+method=GET",
+            "_method[]=GET",
+            "_METHOD",
+            "a;_method=GET",
+        ] {
+            assert!(Target::parse(&format!("http://a/?{query}")).unwrap().overrides_method(), "{query}");
+        }
+        for query in ["", "method=GET", "a=_method", "the_method=x"] {
+            assert!(!Target::parse(&format!("http://a/?{query}")).unwrap().overrides_method(), "{query}");
+        }
     }
 
     #[test]

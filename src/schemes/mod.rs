@@ -9,7 +9,7 @@ mod refusal;
 use crate::{
     evm::{Address, Hash32, Uint256},
     time::UnixTime,
-    x402::{FacilitatorRequest, PaymentPayload, PaymentRequirements},
+    x402::{FacilitatorRequest, PaymentPayload, PaymentRequirements, ResourceInfo},
 };
 
 pub use refusal::Refusal;
@@ -73,6 +73,12 @@ impl CheckedPayment {
     /// The payload to forward: re-written from what was checked, v as 27 or 28.
     pub const fn payload(&self) -> &PaymentPayload {
         &self.payload
+    }
+
+    /// The same payment, with our name for what is bought.
+    #[must_use]
+    pub fn for_resource(self, resource: &ResourceInfo) -> Self {
+        Self { payload: self.payload.for_resource(resource), ..self }
     }
 
     /// Our offer that it pays.

@@ -34,6 +34,9 @@ pub struct VerifyResponse {
     /// Why not.
     #[serde(default)]
     pub invalid_reason: Option<String>,
+    /// Who would pay.
+    #[serde(default)]
+    pub payer: Option<String>,
 }
 
 /// The answer of `/settle`, and the content of `PAYMENT-RESPONSE` (x402 v2 §5.3).
@@ -51,8 +54,8 @@ pub struct SettlementResponse {
     /// CAIP-2 id, in v1 the name.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub network: String,
-    /// Who paid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Who paid. Never read: the payer is the one that was checked.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub payer: Option<String>,
 }
 

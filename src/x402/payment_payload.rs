@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::X402Version;
+use super::{PaymentRequirements, ResourceInfo, X402Version};
 
 /// A JSON object that calls itself an x402 payload of version 1 or 2. Nothing else is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +54,33 @@ impl PaymentPayload {
         self.wire.get(key)
     }
 
-    /// The same payload with another `payload` member: what was checked, in one spelling, and nothing else.
+    /// The payload as it goes on: our own offer, what was checked, and the extensions. Nothing else of the
+    /// client's, since a facilitator might read in it what we did not (Go matches keys without case).
     #[must_use]
-    pub fn with_payload(&self, payload: Value) -> Self {
-        let mut wire = self.wire.clone();
-        wire.insert("payload".to_owned(), payload);
+    pub fn restated(&self, requirements: &PaymentRequirements, payload: Value) -> Self {
+        let mut wire =
+            Map::from_iter([("x402Version".to_owned(), self.version.number().into()), ("payload".to_owned(), payload)]);
+        match self.version {
+            X402Version::V1 => {
+                for key in ["scheme", "network"] {
+                    wire.insert(key.to_owned(), requirements.wire()[key].clone());
+                }
+            }
+            X402Version::V2 => {
+                wire.insert("accepted".to_owned(), requirements.wire().clone());
+                wire.extend(self.get("extensions").map(|extensions| ("extensions".to_owned(), extensions.clone())));
+            }
+        }
         Self { version: self.version, wire }
+    }
+
+    /// The same payload, naming what is bought: the client's own word for it is not passed on.
+    #[must_use]
+    pub fn for_resource(mut self, resource: &ResourceInfo) -> Self {
+        if let (X402Version::V2, Ok(resource)) = (self.version, serde_json::to_value(resource)) {
+            self.wire.insert("resource".to_owned(), resource);
+        }
+        self
     }
 
     /// The object as it goes to a facilitator.

@@ -13,8 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use x402_edge::{
     gate::{Answer, Gate, OurAnswer},
-    origin::{Forward, HeaderEdits},
-    ports::{Clock, Fetch, Journal, NoAnswer, Origin, OriginAnswer, Reply, Request},
+    ports::{Clock, Fetch, Forward, HeaderEdits, Journal, NoAnswer, Origin, OriginAnswer, Reply, Request},
     prices::Snapshot,
     time::UnixTime,
 };

@@ -80,7 +80,11 @@ describe("npm start", () => {
       await start.ended;
       await untilClosed(ports);
     } finally {
-      try { process.kill(-start.child.pid, "SIGKILL"); } catch { /* already ended */ }
+      // Not at once the hard way: npm start ends what it started.
+      for (const signal of ["SIGINT", "SIGKILL"]) {
+        try { process.kill(-start.child.pid, signal); } catch { /* already ended */ }
+        await Promise.race([start.ended, new Promise((resolve) => setTimeout(resolve, 5000).unref())]);
+      }
       rmSync(state, { recursive: true, force: true });
     }
   });

@@ -6,10 +6,10 @@ use std::{
 };
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use x402_edge::{
-    gate::candidates,
-    schemes::{self, Proof, Refusal, SmartWallets, exact},
+    gate,
+    schemes::{Proof, SmartWallets, exact},
     time::UnixTime,
     transports::http,
     x402::{PaymentPayload, PaymentRequirements, X402Version},
@@ -86,10 +86,11 @@ fn print_line(line: &str) -> ExitCode {
 fn check_line(line: &str) -> Result<Value, String> {
     let mut question: Value = serde_json::from_str(line).map_err(|error| format!("not JSON: {error}"))?;
     let now = question["now"].as_u64().map(UnixTime).ok_or("now must be Unix seconds")?;
-    let smart_wallets = match question["smartWallets"].as_str() {
-        None | Some("refuse") => SmartWallets::Refuse,
-        Some("defer") => SmartWallets::Defer,
-        Some(other) => return Err(format!("smartWallets must be \"refuse\" or \"defer\", found {other:?}")),
+    let smart_wallets = match &question["smartWallets"] {
+        Value::Null => SmartWallets::default(),
+        Value::String(policy) if policy == "refuse" => SmartWallets::Refuse,
+        Value::String(policy) if policy == "defer" => SmartWallets::Defer,
+        other => return Err(format!("smartWallets must be \"refuse\" or \"defer\", found {other}")),
     };
     let [requirements, payload] = ["requirements", "paymentPayload"].map(|key| question[key].take());
     if !requirements.is_object() || payload.is_null() {
@@ -117,13 +118,7 @@ fn judge(
     let version = payload.version();
     let signed = exact::signing_hash_of(payload, &requirements);
     let offers = [requirements];
-    let is_meant = candidates(&offers, payload).next().is_some();
-    let result = if is_meant {
-        schemes::check(payload, &offers[0], now, smart_wallets)
-    } else {
-        Err(Refusal::NoMatchingRequirements)
-    };
-    let mut answer = match result {
+    let mut answer = match gate::judge(payload, &offers, &Map::new(), now, smart_wallets) {
         Err(refusal) => json!({ "verdict": "invalid", "reason": refusal.reason(version).as_str() }),
         Ok(payment) => match payment.proof() {
             Proof::Recovered => json!({ "verdict": "valid" }),

@@ -138,7 +138,7 @@ pub fn check(
         return Err(Refusal::Value);
     }
     Ok(CheckedPayment {
-        payload: payload.with_payload(authorization.to_payload(&signature)),
+        payload: payload.restated(requirements, authorization.to_payload(&signature)),
         requirements: requirements.clone(),
         payer: authorization.from,
         nonce: authorization.nonce,
