@@ -1,8 +1,8 @@
 //! The story: one request, from the door to the answer.
 //!
 //! Nothing priced is served before it is settled, and nothing is settled before the origin has said yes.
-//! The types keep the order: an answer needs a `Settlement`, which needs a `VerifiedPayment`, which needs
-//! a `CheckedPayment`.
+//! The types keep the order of money: `settle` takes a `VerifiedPayment`, which only `verify` makes, from a
+//! `CheckedPayment`, which only the edge check makes.
 
 mod accepted;
 pub mod answer;

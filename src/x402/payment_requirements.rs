@@ -6,7 +6,7 @@ use crate::{evm::Address, money::Amount, network::Network};
 
 use super::X402Version;
 
-/// One offer. The typed members are a reading of `wire`, which is what goes out, byte for byte of meaning.
+/// One offer. The typed members are a reading of `wire`, which is what clients and facilitators get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentRequirements {
     version: X402Version,
@@ -106,7 +106,8 @@ fn text<'a>(wire: &'a Value, key: &'static str) -> Result<&'a str, InvalidRequir
     wire.get(key).and_then(Value::as_str).ok_or(InvalidRequirements(key))
 }
 
-/// In any case: clients compare an offer's addresses as text, contracts as bytes, nobody as EIP-55.
+/// In any mix of cases: clients compare an offer's addresses as text and contracts as bytes. The checksum was
+/// asked of the owner who wrote it.
 fn address(wire: &Value, key: &'static str) -> Result<Address, InvalidRequirements> {
     text(wire, key)?.to_ascii_lowercase().parse().map_err(|_| InvalidRequirements(key))
 }
