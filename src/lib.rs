@@ -7,7 +7,7 @@
 //! | 0 facts of the world | [`evm`], [`money`], [`network`], [`time`] |
 //! | 1 types: the words of the protocol | [`x402`] |
 //! | 2 logic and representation | [`schemes`], [`transports`] |
-//! | – the sockets in the wall | [`ports`] |
+//! | – what is remembered, and the sockets in the wall | [`ledger`], [`ports`] |
 //! | 3 the paywall's own rooms | [`prices`], [`facilitator`], [`origin`], [`page`] |
 //! | 4 the story | [`gate`] |
 //! | 5 the outside | `edge` (in a Worker), `bin/x402-edge` (on your machine) |
@@ -28,6 +28,7 @@ pub mod x402;
 pub mod schemes;
 pub mod transports;
 
+pub mod ledger;
 pub mod ports;
 
 pub mod facilitator;

@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use crate::time::UnixTime;
+use crate::{
+    ledger::{Command, Reply as LedgerReply},
+    time::UnixTime,
+};
 
 /// The request that came in. Names of headers are compared without case.
 pub trait Request {
@@ -90,6 +93,18 @@ pub trait OriginAnswer {
     fn status(&self) -> u16;
     /// A header's value.
     fn header(&self, name: &str) -> Option<String>;
+}
+
+/// The ledger cannot be reached: nothing may be begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger cannot be reached")]
+pub struct LedgerDown;
+
+/// The ledger: one object per payer and token (`ledger::object_name`), in which commands are applied one at a
+/// time, each whole or not at all, and kept before the reply goes out.
+pub trait Ledger {
+    /// Applies a command to the payment with this nonce.
+    async fn tell(&self, object: &str, nonce: &str, command: Command) -> Result<LedgerReply, LedgerDown>;
 }
 
 /// The time.

@@ -13,14 +13,31 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("x402", &["evm", "money", "network"]),
     ("schemes", &["evm", "time", "x402"]),
     ("transports", &["x402"]),
-    ("ports", &["time"]),
+    ("ledger", &["evm", "network", "time", "x402"]),
+    ("ports", &["ledger", "time"]),
     ("prices", &["evm", "money", "network", "schemes", "transports", "x402"]),
-    ("facilitator", &["evm", "network", "schemes", "x402", "ports"]),
+    ("facilitator", &["evm", "network", "time", "schemes", "x402", "ports"]),
     // A redirect is read like a request: the target and its dot segments are the price room's.
-    ("origin", &["schemes", "transports", "ports", "prices"]),
+    ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
     ("page", &["money", "x402"]),
-    ("gate", &["time", "schemes", "transports", "x402", "ports", "prices", "facilitator", "origin", "page"]),
-    ("edge", &["time", "ports", "prices", "gate"]),
+    (
+        "gate",
+        &[
+            "evm",
+            "money",
+            "network",
+            "ledger",
+            "schemes",
+            "transports",
+            "x402",
+            "ports",
+            "prices",
+            "facilitator",
+            "origin",
+            "page",
+        ],
+    ),
+    ("edge", &["time", "ledger", "facilitator", "ports", "prices", "gate"]),
 ];
 
 /// Every source file with the room it is in.

@@ -3,11 +3,15 @@
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::origin::OriginSite;
+use super::{ledger_stub::LedgerStub, origin::OriginSite};
 use crate::prices::Target;
 
 /// KV namespace with the price document. Without it every path is 503: what is priced cannot be known.
 pub(super) const PRICES: &str = "PRICES";
+
+/// Durable Object namespace of the ledger, class `LedgerObject`. Without it payments are not remembered:
+/// copies of one may reach the origin together, and a lost settlement stays lost.
+pub(super) const LEDGER: &str = "LEDGER";
 
 /// Service binding to the origin, another Worker. Comes before [`ORIGIN_URL`].
 const ORIGIN: &str = "ORIGIN";
@@ -19,6 +23,7 @@ const ORIGIN_URL: &str = "ORIGIN_URL";
 /// What the bindings say.
 pub(super) struct Bindings {
     pub(super) origin: OriginSite,
+    pub(super) ledger: Option<LedgerStub>,
 }
 
 /// Why requests cannot be served with these bindings.
@@ -37,8 +42,9 @@ impl Bindings {
     pub(super) fn read(env: &JsValue, url: &str) -> Result<Self, Misconfigured> {
         let get =
             |name: &str| Reflect::get(env, &name.into()).ok().filter(|value| !value.is_undefined() && !value.is_null());
+        let ledger = get(LEDGER).map(LedgerStub::new);
         if let Some(service) = get(ORIGIN) {
-            return Ok(Self { origin: OriginSite::Service(service.unchecked_into()) });
+            return Ok(Self { origin: OriginSite::Service(service.unchecked_into()), ledger });
         }
         let origin = match get(ORIGIN_URL).and_then(|value| value.as_string()).filter(|url| !url.is_empty()) {
             Some(text) => match Target::parse(&text) {
@@ -48,7 +54,7 @@ impl Bindings {
             None if has_no_origin(url) => return Err(Misconfigured::NoOrigin),
             None => OriginSite::Dns,
         };
-        Ok(Self { origin })
+        Ok(Self { origin, ledger })
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod bindings;
 mod fetch;
+mod ledger_object;
+mod ledger_stub;
 mod origin;
 mod prices_kv;
 mod request;
@@ -25,7 +27,7 @@ fn start() {
 
 /// Every request of the site comes in here.
 #[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, _context: Context) -> worker::Result<web_sys::Response> {
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let request = IncomingRequest::new(request);
     #[cfg(feature = "drill")]
     assert!(!request.url().ends_with("/.x402/panic"), "a drill");
@@ -34,7 +36,7 @@ async fn fetch(request: web_sys::Request, env: Env, _context: Context) -> worker
         Ok(bindings) => bindings,
         Err(misconfigured) => {
             WorkerJournal.fault(&misconfigured.to_string());
-            return to_response(answer::misconfigured().into());
+            return to_response(answer::misconfigured().into(), None, &context);
         }
     };
     let prices = prices_kv::current(&env).await;
@@ -43,13 +45,14 @@ async fn fetch(request: web_sys::Request, env: Env, _context: Context) -> worker
         fetch: &WorkerFetch,
         clock: &WorkerClock,
         journal: &WorkerJournal,
+        ledger: bindings.ledger.as_ref(),
         origin_url: bindings.origin.url(),
     };
     let answer = gate.serve(&request, &bindings.origin.of(&request)).await;
     if matches!(answer, Answer::Ours(_)) {
         request.discard_body().await;
     }
-    to_response(answer)
+    to_response(answer, bindings.ledger, &context)
 }
 
 /// The only clock. In a Worker it stands still between waits.

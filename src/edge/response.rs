@@ -1,25 +1,81 @@
 //! An [`Answer`] as the runtime's own response object.
 
+use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Headers, Response, ResponseInit};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Headers, ReadableStream, Response, ResponseInit};
+use worker::Context;
 
-use super::origin::FetchedAnswer;
+use super::{ledger_stub::LedgerStub, origin::FetchedAnswer};
 use crate::{
     gate::{Answer, OurAnswer, answer},
+    ledger::Command,
     ports::HeaderEdits,
 };
 
 /// The response to return. An origin's body stays the runtime's stream: it never passes through WebAssembly.
-pub(super) fn to_response(answer: Answer<FetchedAnswer>) -> worker::Result<Response> {
-    match answer {
-        Answer::Ours(ours) => Ok(our_response(&ours)?),
-        Answer::Origins { answer, edits } if edits.is_empty() => Ok(answer.into_raw()),
-        Answer::Origins { answer, edits } => match edited(&answer.into_raw(), &edits) {
-            Ok(response) => Ok(response),
-            // A status that no response may have, such as 999.
-            Err(_) => Ok(our_response(&answer::origin_unreadable(&edits))?),
-        },
+pub(super) fn to_response(
+    answer: Answer<FetchedAnswer>,
+    ledger: Option<LedgerStub>,
+    context: &Context,
+) -> worker::Result<Response> {
+    let (fetched, edits, delivery) = match answer {
+        Answer::Ours(ours) => return Ok(our_response(&ours)?),
+        Answer::Origins { answer, edits, delivery } => (answer.into_raw(), edits, delivery),
+    };
+    if edits.is_empty() {
+        return Ok(fetched);
     }
+    let watched = delivery.zip(ledger).map(|(ticket, ledger)| (watch(&fetched), ticket, ledger));
+    let body = match &watched {
+        Some((Ok(Some(watched)), ..)) => Some(watched.body.clone()),
+        _ => fetched.body(),
+    };
+    let response = edited(&fetched, body.as_ref(), &edits);
+    if let Some((watched, ticket, ledger)) = watched {
+        let sent = response.is_ok();
+        context.wait_until(async move {
+            let whole = sent
+                && match watched {
+                    Ok(Some(watched)) => JsFuture::from(watched.ended).await.is_ok(),
+                    // Nothing to send, or nothing that can be watched: it is on its way.
+                    Ok(None) | Err(_) => true,
+                };
+            // If this is lost, the lease's end makes the content owed: given once more rather than not at all.
+            let _ = ticket.tell(&ledger, |hold| Command::Delivered { hold, whole }).await;
+        });
+    }
+    match response {
+        Ok(response) => Ok(response),
+        // A status that no response may have, such as 999.
+        Err(_) => Ok(our_response(&answer::origin_unreadable(&edits))?),
+    }
+}
+
+/// A body on its way to the client.
+struct Watched {
+    body: ReadableStream,
+    /// Fulfilled when the client has it all, rejected when the client has gone.
+    ended: Promise,
+}
+
+/// Puts a native pipe between the origin and the client, whose end can be waited for. Nothing where there is no
+/// body, or no stream but a WebSocket.
+fn watch(fetched: &Response) -> Result<Option<Watched>, JsValue> {
+    let Some(body) = fetched.body() else { return Ok(None) };
+    let headers = fetched.headers();
+    let encoded = headers.get("Content-Encoding")?.is_some();
+    let length = headers.get("Content-Length")?.and_then(|text| text.parse::<u32>().ok()).filter(|_| !encoded);
+    // With its length known, the answer keeps its Content-Length.
+    let (class, arguments) = match length {
+        Some(length) => ("FixedLengthStream", Array::of1(&length.into())),
+        None => ("IdentityTransformStream", Array::new()),
+    };
+    let constructor: Function = Reflect::get(&js_sys::global(), &class.into())?.dyn_into()?;
+    let pipe = Reflect::construct(&constructor, &arguments)?;
+    let side = |name: &str| Reflect::get(&pipe, &name.into());
+    let ended = body.pipe_to(side("writable")?.unchecked_ref());
+    Ok(Some(Watched { body: side("readable")?.unchecked_into(), ended }))
 }
 
 fn our_response(ours: &OurAnswer) -> Result<Response, JsValue> {
@@ -34,9 +90,9 @@ fn our_response(ours: &OurAnswer) -> Result<Response, JsValue> {
     Response::new_with_opt_str_and_init(body, &init)
 }
 
-fn edited(fetched: &Response, edits: &HeaderEdits) -> Result<Response, JsValue> {
+fn edited(fetched: &Response, body: Option<&ReadableStream>, edits: &HeaderEdits) -> Result<Response, JsValue> {
     // As init, a response gives its status, headers and WebSocket.
-    let response = Response::new_with_opt_readable_stream_and_init(fetched.body().as_ref(), fetched.unchecked_ref())?;
+    let response = Response::new_with_opt_readable_stream_and_init(body, fetched.unchecked_ref())?;
     apply(edits, &response.headers())?;
     Ok(response)
 }

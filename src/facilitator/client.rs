@@ -9,8 +9,11 @@ use crate::{
     network::Network,
     ports::{Fetch, Journal, NoAnswer, Reply},
     schemes::CheckedPayment,
-    x402::{ErrorReason, SettlementResponse, VerifyResponse},
+    time::UnixTime,
+    x402::{ErrorReason, SettleAttempt, SettlementResponse, VerifyResponse},
 };
+
+use super::chain::{self, OnChain};
 
 /// Verifying changes nothing, so a slow facilitator is left for the next one soon.
 const VERIFY_WITHIN: Duration = Duration::from_secs(5);
@@ -37,6 +40,23 @@ impl VerifiedPayment<'_> {
     /// What was checked and verified.
     pub const fn checked(&self) -> &CheckedPayment {
         &self.checked
+    }
+
+    /// The settlement that is about to be asked for.
+    pub fn attempt(&self, rpc: &[String], now: UnixTime) -> SettleAttempt {
+        let (checked, requirements) = (&self.checked, self.checked.requirements());
+        SettleAttempt {
+            facilitator: self.facilitator.to_owned(),
+            body: body_of(checked),
+            network: requirements.wire()["network"].as_str().unwrap_or_default().to_owned(),
+            chain_id: requirements.network().chain_id(),
+            asset: requirements.asset().to_string(),
+            payer: checked.payer().to_string(),
+            nonce: format!("0x{}", hex::encode(checked.nonce())),
+            expires_at: checked.expires_at().0,
+            begun_at: now.0,
+            rpc: rpc.to_vec(),
+        }
     }
 }
 
@@ -91,10 +111,24 @@ fn precedes_broadcast(reason: &str) -> bool {
     code && !reason.is_empty() && !LOST_SIGHT.iter().any(|part| reason.contains(part))
 }
 
+/// Parts of codes that say the authorization was used.
+const USED: [&str; 3] = ["nonce_already_used", "already_used", "duplicate_settlement"];
+
+/// A block after the last valid second settles nothing any more; clocks and blocks may lag so much.
+const BLOCK_SECONDS: u64 = 60;
+
+/// A transaction that is not mined by then never will be: facilitators replace or drop it.
+const MEMPOOL_SECONDS: u64 = 180;
+
 /// Whether the answer names our network or none: one about another chain says nothing of this payment.
-fn speaks_of(answer: &SettlementResponse, payment: &VerifiedPayment<'_>) -> bool {
+fn speaks_of(answer: &SettlementResponse, attempt: &SettleAttempt) -> bool {
     let named = answer.network.parse().ok().or_else(|| Network::from_v1_name(&answer.network));
-    answer.network.is_empty() || named == Some(payment.checked.requirements().network())
+    answer.network.is_empty() || named == Some(Network::eip155(attempt.chain_id))
+}
+
+/// The body for a facilitator. Our messages have text keys only, so writing them as JSON cannot fail.
+fn body_of(checked: &CheckedPayment) -> String {
+    serde_json::to_string(&checked.facilitator_request()).unwrap_or_default()
 }
 
 impl<'a, F: Fetch, J: Journal> Facilitators<'a, F, J> {
@@ -107,7 +141,7 @@ impl<'a, F: Fetch, J: Journal> Facilitators<'a, F, J> {
     pub async fn verify(&self, checked: CheckedPayment) -> Verification<'a> {
         let mut outcome = Verification::Unreachable;
         for facilitator in self.urls {
-            match self.call(facilitator, "verify", &checked, VERIFY_WITHIN).await {
+            match self.call(&format!("{facilitator}/verify"), body_of(&checked), VERIFY_WITHIN).await {
                 Err(_) => {}
                 Ok(reply) => match read::<VerifyResponse>(&reply) {
                     Some(answer) if answer.is_valid && names(&answer, checked.payer()) => {
@@ -128,10 +162,11 @@ impl<'a, F: Fetch, J: Journal> Facilitators<'a, F, J> {
 
     /// Settles with the facilitator that verified, and with no other: a lost answer may be a settled payment.
     /// An answer that leaves it open is asked for once more, with the identical payload.
-    pub async fn settle(&self, payment: &VerifiedPayment<'_>) -> Settlement {
-        match self.settle_once(payment).await {
+    pub async fn settle(&self, payment: &VerifiedPayment<'_>, attempt: &SettleAttempt) -> Settlement {
+        debug_assert_eq!(attempt.facilitator, payment.facilitator);
+        match self.settle_once(attempt).await {
             Attempt::Ended(settlement) => settlement,
-            Attempt::Open => match self.settle_once(payment).await {
+            Attempt::Open => match self.settle_once(attempt).await {
                 Attempt::Ended(settled @ (Settlement::Settled(_) | Settlement::Unknown { .. })) => settled,
                 // Still open, or refused because the first attempt has used the nonce.
                 Attempt::Ended(Settlement::Refused(_)) | Attempt::Open => Settlement::Unknown { deadline: true },
@@ -139,40 +174,62 @@ impl<'a, F: Fetch, J: Journal> Facilitators<'a, F, J> {
         }
     }
 
-    async fn settle_once(&self, payment: &VerifiedPayment<'_>) -> Attempt {
-        let reply = match self.call(payment.facilitator, "settle", &payment.checked, SETTLE_WITHIN).await {
+    /// Finds out what became of a settlement that was begun: the chain decides where it can be asked, else the
+    /// facilitator with the identical payload. A nonce that was used after our own attempt counts for the payer.
+    pub async fn resolve(&self, attempt: &SettleAttempt, now: UnixTime) -> Settlement {
+        let unknown = Settlement::Unknown { deadline: true };
+        let settled = |transaction: String| Settlement::Settled(receipt(attempt, true, transaction, None));
+        let refused = |reason: &str| Settlement::Refused(receipt(attempt, false, String::new(), Some(reason)));
+        let unused = match chain::authorization(self.fetch, attempt).await {
+            Some(OnChain::Used(transaction)) => return settled(transaction),
+            Some(OnChain::Canceled) => return refused("authorization_canceled"),
+            Some(OnChain::Unused) if now.0 > attempt.expires_at.saturating_add(BLOCK_SECONDS) => {
+                return refused("invalid_exact_evm_payload_authorization_valid_before");
+            }
+            Some(OnChain::Unused) => true,
+            None => false,
+        };
+        match self.settle_once(attempt).await {
+            Attempt::Ended(Settlement::Refused(answer)) => {
+                let reason = answer.error_reason.unwrap_or_default();
+                let mined_or_gone = now.0 > attempt.begun_at.saturating_add(MEMPOOL_SECONDS);
+                if USED.iter().any(|part| reason.contains(part)) {
+                    settled(String::new())
+                } else if mined_or_gone && (unused || !reason.contains("valid_before")) {
+                    refused(&reason)
+                } else {
+                    unknown
+                }
+            }
+            Attempt::Ended(settlement) => settlement,
+            Attempt::Open => unknown,
+        }
+    }
+
+    async fn settle_once(&self, attempt: &SettleAttempt) -> Attempt {
+        let url = format!("{}/settle", attempt.facilitator);
+        let reply = match self.call(&url, attempt.body.clone(), SETTLE_WITHIN).await {
             Ok(reply) => reply,
             Err(error) => return Attempt::Ended(Settlement::Unknown { deadline: error == NoAnswer::Deadline }),
         };
-        let Some(answer) = read::<SettlementResponse>(&reply) else {
+        let Some(answer) = read::<SettlementResponse>(&reply).filter(|answer| speaks_of(answer, attempt)) else {
             return Attempt::Ended(Settlement::Unknown { deadline: false });
         };
-        if !speaks_of(&answer, payment) {
-            return Attempt::Ended(Settlement::Unknown { deadline: false });
-        }
         let certain = match (answer.success, answer.error_reason.as_deref()) {
             (true, reason) => !answer.transaction.is_empty() && reason != Some(PENDING),
             // With a transaction there was a broadcast, whatever became of it.
             (false, reason) => answer.transaction.is_empty() && reason.is_some_and(precedes_broadcast),
         };
+        let receipt = receipt(attempt, answer.success, answer.transaction, answer.error_reason.as_deref());
         match (certain, answer.success) {
             (false, _) => Attempt::Open,
-            (true, true) => Attempt::Ended(Settlement::Settled(receipt(payment, answer))),
-            (true, false) => Attempt::Ended(Settlement::Refused(receipt(payment, answer))),
+            (true, true) => Attempt::Ended(Settlement::Settled(receipt)),
+            (true, false) => Attempt::Ended(Settlement::Refused(receipt)),
         }
     }
 
-    async fn call(
-        &self,
-        facilitator: &str,
-        operation: &str,
-        checked: &CheckedPayment,
-        within: Duration,
-    ) -> Result<Reply, NoAnswer> {
-        // Our messages have text keys only, so writing them as JSON cannot fail.
-        let body = serde_json::to_string(&checked.facilitator_request()).unwrap_or_default();
-        let url = format!("{facilitator}/{operation}");
-        let reply = self.fetch.post_json(&url, body, within).await;
+    async fn call(&self, url: &str, body: String, within: Duration) -> Result<Reply, NoAnswer> {
+        let reply = self.fetch.post_json(url, body, within).await;
         match &reply {
             Err(error) => self.journal.fault(&format!("{url}: {error}")),
             Ok(reply) if !(200..300).contains(&reply.status) => {
@@ -196,8 +253,8 @@ fn names(answer: &VerifyResponse, payer: Address) -> bool {
 }
 
 /// The receipt as the client gets it: the network in the words of its version, the payer always named.
-fn receipt(payment: &VerifiedPayment<'_>, answer: SettlementResponse) -> SettlementResponse {
-    let requirements = payment.checked.requirements();
-    let network = requirements.wire()["network"].as_str().unwrap_or_default().to_owned();
-    SettlementResponse { network, payer: Some(payment.checked.payer().to_string()), ..answer }
+fn receipt(attempt: &SettleAttempt, success: bool, transaction: String, reason: Option<&str>) -> SettlementResponse {
+    let reason = (!success).then(|| ErrorReason::theirs(reason, "settlement_failed").to_string());
+    let (network, payer) = (attempt.network.clone(), Some(attempt.payer.clone()));
+    SettlementResponse { success, error_reason: reason, transaction, network, payer }
 }

@@ -2,6 +2,7 @@
 //!
 //! Specification: x402 v2 §7. A facilitator's word is read from the body, whatever the status says.
 
+mod chain;
 mod client;
 
 pub use client::{Facilitators, Settlement, Verification, VerifiedPayment};

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Ticket;
 use crate::{
     page,
     ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
@@ -22,6 +23,8 @@ pub enum Answer<A> {
         answer: A,
         /// Changes to its headers.
         edits: HeaderEdits,
+        /// The hold of a paid answer: the ledger is told when its way to the client has ended.
+        delivery: Option<Ticket>,
     },
 }
 
@@ -50,6 +53,9 @@ const EXPOSE_HEADERS: &str = "Access-Control-Expose-Headers";
 /// Headers that paying clients send; a preflight must allow them.
 const ALLOWED_HEADERS: &str =
     "payment-signature, x-payment, sign-in-with-x, access-control-expose-headers, content-type";
+
+/// The facilitators' word for it.
+const ALREADY_USED: &str = "invalid_exact_evm_nonce_already_used";
 
 /// Why there was no payment, in the words of the official servers.
 const V2_UNPAID: &str = "Payment required";
@@ -111,6 +117,13 @@ impl<'a> Challenge<'a> {
             reason.as_str()
         };
         self.answer(text, text, None)
+    }
+
+    /// The payment was settled and delivered: it buys nothing more. The first receipt goes along.
+    pub fn already_used(&self, receipt: Option<&SettlementResponse>, version: X402Version) -> OurAnswer {
+        let mut answer = self.answer(ALREADY_USED, ALREADY_USED, None);
+        answer.headers.extend(receipt.map(|receipt| self::receipt(receipt, version)));
+        answer
     }
 
     /// The facilitator would not settle: nothing was charged, the origin's answer is withheld.
@@ -205,6 +218,27 @@ pub fn status(prices: &Snapshot) -> OurAnswer {
     }
 }
 
+/// A copy of a payment that is being worked on.
+pub fn in_progress(retry_after_seconds: u32) -> OurAnswer {
+    let detail = "This payment is being processed. Retry with the same payment; do not sign again.";
+    problem(409, "Payment in progress", detail, Some(retry_after_seconds))
+}
+
+/// A payment that was settled for another request and is still owed there.
+pub fn bound_elsewhere() -> OurAnswer {
+    problem(
+        409,
+        "Payment for another request",
+        "This payment was settled for another request: repeat that one with it.",
+        None,
+    )
+}
+
+/// Without the ledger nothing may be begun.
+pub fn ledger_down() -> OurAnswer {
+    problem(503, "Ledger unavailable", "Nothing was charged. Retry with the same payment; do not sign again.", Some(5))
+}
+
 /// The client's request makes no sense.
 pub fn bad_request(detail: &str) -> OurAnswer {
     problem(400, "Bad Request", detail, None)
@@ -270,6 +304,16 @@ pub fn origin_failed(error: NoAnswer) -> OurAnswer {
         NoAnswer::Connection => {
             problem(502, "Origin unreachable", "The site did not answer; nothing was charged.", None)
         }
+    }
+}
+
+/// The origin gave no answer to a request that was paid for before.
+pub fn owed(error: NoAnswer) -> OurAnswer {
+    let detail =
+        "The site did not answer; the payment was settled before. Retry with the same payment; do not sign again.";
+    match error {
+        NoAnswer::Deadline => problem(504, "Origin timed out", detail, Some(5)),
+        NoAnswer::Connection => problem(502, "Origin unreachable", detail, Some(5)),
     }
 }
 

@@ -7,12 +7,14 @@
 mod accepted;
 pub mod answer;
 mod charge;
+mod ticket;
 
 use std::time::Duration;
 
 use crate::{
+    evm::keccak256,
     origin::{Destination, canonical_name, destination, free_forward},
-    ports::{Clock, Fetch, Forward, HeaderEdits, Journal, Origin, OriginAnswer, Request},
+    ports::{Clock, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::{BadTarget, Decision, Method, Methods, PriceTable, Snapshot, Target},
     transports::http,
 };
@@ -20,10 +22,11 @@ use crate::{
 pub use accepted::{candidates, judge};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
+pub use ticket::Ticket;
 
 /// The paywall, for one request.
 #[derive(Debug)]
-pub struct Gate<'a, F, C, J> {
+pub struct Gate<'a, F, C, J, L> {
     /// The prices as they are known now.
     pub prices: &'a Snapshot,
     /// Way to the facilitators.
@@ -32,6 +35,8 @@ pub struct Gate<'a, F, C, J> {
     pub clock: &'a C,
     /// Where faults are told.
     pub journal: &'a J,
+    /// What is remembered of payments, where there is a ledger.
+    pub ledger: Option<&'a L>,
     /// Scheme and host of the origin, where it has its own.
     pub origin_url: Option<&'a str>,
 }
@@ -52,7 +57,7 @@ const ORIGIN_WITHIN: Duration = Duration::from_secs(100);
 /// Headers by which some frameworks let a client change the method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
+impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
     /// Answers a request.
     pub async fn serve<R: Request, O: Origin>(&self, request: &R, origin: &O) -> Answer<O::Answer> {
         let url = request.url();
@@ -94,7 +99,10 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
         let (offers, now) = (challenge.offers(payload.version()), self.clock.now());
         match judge(&payload, offers, challenge.extensions(), now, table.smart_wallets()) {
             Ok(payment) => self.charge(payment.for_resource(challenge.resource()), &challenge, &visit, origin).await,
-            Err(refusal) => challenge.refused(&refusal, payload.version()).into(),
+            Err(refusal) => match self.recall(&payload, &refusal, &challenge, &visit, origin).await {
+                Some(answer) => answer,
+                None => challenge.refused(&refusal, payload.version()).into(),
+            },
         }
     }
 
@@ -103,7 +111,7 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
         match origin.send(visit.forward(), ORIGIN_WITHIN).await {
             Ok(answer) => {
                 let edits = self.hide_origin(&answer, visit, HeaderEdits::default());
-                Answer::Origins { answer, edits }
+                Answer::Origins { answer, edits, delivery: None }
             }
             Err(error) => {
                 self.journal.fault(&format!("origin: {error}"));
@@ -133,6 +141,12 @@ impl<F: Fetch, C: Clock, J: Journal> Gate<'_, F, C, J> {
 }
 
 impl<R: Request> Visit<'_, R> {
+    /// Names the request for the ledger: a payment is owed to the one it was first presented for.
+    fn name(&self) -> String {
+        let text = format!("{} {}{}", self.request.method(), self.target.path, self.target.query);
+        hex::encode(keccak256(text.as_bytes()))
+    }
+
     /// The request on its way to the origin: exactly the path and query that were judged.
     fn forward(&self) -> Forward {
         let path_and_query = format!("{}{}", self.target.path, self.target.query);

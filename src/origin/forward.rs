@@ -1,8 +1,10 @@
 //! Headers on the way to the origin and back. Bodies are never touched.
 
 use crate::{
+    evm::Address,
+    money::Amount,
+    network::Network,
     ports::{Forward, HeaderEdits},
-    schemes::CheckedPayment,
     transports::{http, http_v1},
 };
 
@@ -46,16 +48,31 @@ pub fn free_forward(public_origin: String, path_and_query: String, header_names:
     Forward { public_origin, path_and_query, edits: HeaderEdits { remove, set: Vec::new() }, paid: false }
 }
 
+/// Who paid what: told to the origin.
+#[derive(Debug, Clone)]
+pub struct Paid {
+    /// Who.
+    pub payer: Address,
+    /// In which token.
+    pub asset: Address,
+    /// How much.
+    pub amount: Amount,
+    /// Where.
+    pub network: Network,
+    /// Names the payment: the same each time the origin is asked for it.
+    pub idempotency_key: String,
+}
+
 /// The same for a paid request, which tells the origin who paid what.
 #[must_use]
-pub fn paid_forward(mut forward: Forward, payment: &CheckedPayment) -> Forward {
+pub fn paid_forward(mut forward: Forward, paid: &Paid) -> Forward {
     forward.edits.remove.extend(CONDITIONS.map(str::to_owned));
-    let requirements = payment.requirements();
     forward.edits.set.extend([
-        ("X-402-Payer", payment.payer().to_string()),
-        ("X-402-Asset", requirements.asset().to_string()),
-        ("X-402-Amount", requirements.amount().to_string()),
-        ("X-402-Network", requirements.network().to_string()),
+        ("X-402-Payer", paid.payer.to_string()),
+        ("X-402-Asset", paid.asset.to_string()),
+        ("X-402-Amount", paid.amount.to_string()),
+        ("X-402-Network", paid.network.to_string()),
+        ("Idempotency-Key", paid.idempotency_key.clone()),
     ]);
     forward.paid = true;
     forward

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
+    network::Network,
     schemes::SmartWallets,
     x402::{PaymentRequirements, ResourceInfo},
 };
@@ -53,6 +54,7 @@ pub(super) struct Document {
     pub(super) smart_wallets: SmartWallets,
     pub(super) public_url: Option<String>,
     pub(super) fold_case: bool,
+    pub(super) rpc: Vec<(Network, Vec<String>)>,
     pub(super) routes: Vec<RouteEntry>,
 }
 
@@ -90,10 +92,11 @@ impl Document {
                 .unwrap_or_default(),
             public_url: get("publicUrl").and_then(|node| keep(read_origin(node), problems)),
             fold_case: !case_sensitive.unwrap_or(false),
+            rpc: Vec::new(),
             routes: Vec::new(),
         };
         if let Some(rpc) = get("rpc") {
-            read_rpc(rpc, problems);
+            document.rpc = read_rpc(rpc, problems);
         }
         match get("routes") {
             Some(node) => document.read_routes(node, &defaults, problems),
@@ -271,14 +274,19 @@ fn read_urls(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Vec<String> {
     items.iter().filter_map(|item| keep(read_url(item), problems)).collect()
 }
 
-/// `rpc` is checked so that a document written for a later version's ledger is right already.
-fn read_rpc(node: &Node<'_>, problems: &mut Vec<Diagnosis>) {
-    for (key, urls) in node.object(problems).unwrap_or_default() {
-        if key.parse::<crate::network::Network>().is_err() {
-            problems.push(Diagnosis::new(&urls.pointer, "the keys of rpc are CAIP-2 ids such as \"eip155:8453\""));
+/// For each network the URLs at which its chain can be asked.
+fn read_rpc(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Vec<(Network, Vec<String>)> {
+    let mut rpc = Vec::new();
+    for (key, node) in node.object(problems).unwrap_or_default() {
+        let urls = read_urls(&node, problems);
+        match key.parse() {
+            Ok(network) => rpc.push((network, urls)),
+            Err(_) => {
+                problems.push(Diagnosis::new(&node.pointer, "the keys of rpc are CAIP-2 ids such as \"eip155:8453\""));
+            }
         }
-        read_urls(&urls, problems);
     }
+    rpc
 }
 
 fn read_description(node: &Node<'_>) -> Result<String, Diagnosis> {

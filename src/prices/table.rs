@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
+    network::Network,
     schemes::SmartWallets,
     transports::http::encode_header,
     x402::{PaymentRequired, PaymentRequirements, ResourceInfo, v1},
@@ -29,6 +30,7 @@ pub struct PriceTable {
     smart_wallets: SmartWallets,
     public_url: Option<String>,
     fold_case: bool,
+    rpc: Vec<(Network, Vec<String>)>,
     /// The most specific first.
     routes: Vec<Route>,
 }
@@ -78,6 +80,7 @@ impl PriceTable {
             smart_wallets: SmartWallets::Refuse,
             public_url: None,
             fold_case: true,
+            rpc: Vec::new(),
             routes: Vec::new(),
         }
     }
@@ -116,6 +119,7 @@ impl PriceTable {
             smart_wallets: document.smart_wallets,
             public_url: document.public_url,
             fold_case: document.fold_case,
+            rpc: document.rpc,
             routes,
         })
     }
@@ -168,6 +172,11 @@ impl PriceTable {
     /// What to do with contract wallets' signatures.
     pub const fn smart_wallets(&self) -> SmartWallets {
         self.smart_wallets
+    }
+
+    /// URLs at which a chain can be asked, where the owner has given any.
+    pub fn rpc(&self, network: Network) -> &[String] {
+        self.rpc.iter().find(|(known, _)| *known == network).map_or(&[], |(_, urls)| urls)
     }
 
     /// Scheme and host that clients use, where the owner has said it.

@@ -65,6 +65,7 @@ pub struct CheckedPayment {
     requirements: PaymentRequirements,
     payer: Address,
     nonce: Hash32,
+    digest: Hash32,
     valid_before: Uint256,
     proof: Proof,
 }
@@ -94,6 +95,19 @@ impl CheckedPayment {
     /// EIP-3009 `nonce`. With network, asset and payer it names the payment; the signature's bytes do not.
     pub const fn nonce(&self) -> &Hash32 {
         &self.nonce
+    }
+
+    /// The EIP-712 hash that was signed: it names the payment and everything it says.
+    pub const fn digest(&self) -> &Hash32 {
+        &self.digest
+    }
+
+    /// From this second on it cannot be settled; the end of time where the payer set none in this age.
+    pub fn expires_at(&self) -> UnixTime {
+        let bytes = self.valid_before.to_be_bytes();
+        let (high, low) = bytes.split_at(24);
+        let fits = high.iter().all(|byte| *byte == 0);
+        UnixTime(low.try_into().ok().filter(|_| fits).map_or(u64::MAX, u64::from_be_bytes))
     }
 
     /// How sure we are.

@@ -59,6 +59,31 @@ pub struct SettlementResponse {
     pub payer: Option<String>,
 }
 
+/// All that is needed to ask for a settlement again, by anybody, later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettleAttempt {
+    /// Base URL of the facilitator that was asked.
+    pub facilitator: String,
+    /// The body it was asked with; asked again, it is identical.
+    pub body: String,
+    /// The network in the words of the payment's version.
+    pub network: String,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The token.
+    pub asset: String,
+    /// Who pays.
+    pub payer: String,
+    /// EIP-3009 nonce, `0x` and 64 digits.
+    pub nonce: String,
+    /// From this second on the authorization cannot be settled any more.
+    pub expires_at: u64,
+    /// When it was begun.
+    pub begun_at: u64,
+    /// RPC URLs of the chain, where the owner has given any.
+    pub rpc: Vec<String>,
+}
+
 /// Some facilitators write `null` where the specification has a text.
 fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)

@@ -5,6 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     pin::pin,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -13,7 +14,10 @@ use std::{
 use serde_json::{Value, json};
 use x402_edge::{
     gate::{Answer, Gate, OurAnswer},
-    ports::{Clock, Fetch, Forward, HeaderEdits, Journal, NoAnswer, Origin, OriginAnswer, Reply, Request},
+    ledger::{self, Command, Payment, Reply as LedgerReply},
+    ports::{
+        Clock, Fetch, Forward, HeaderEdits, Journal, Ledger, LedgerDown, NoAnswer, Origin, OriginAnswer, Reply, Request,
+    },
     prices::Snapshot,
     time::UnixTime,
 };
@@ -100,6 +104,10 @@ pub struct World {
     pub forwarded: RefCell<Option<Forward>>,
     pub sent: RefCell<Vec<Value>>,
     pub faults: RefCell<Vec<String>>,
+    /// Whether there is a ledger; its rules are the real ones.
+    pub with_ledger: bool,
+    pub ledger_down: Cell<bool>,
+    pub payments: RefCell<BTreeMap<(String, String), Payment>>,
 }
 
 pub const PRICES: &str = r#"{
@@ -136,11 +144,21 @@ impl World {
             forwarded: RefCell::default(),
             sent: RefCell::default(),
             faults: RefCell::default(),
+            with_ledger: true,
+            ledger_down: Cell::new(false),
+            payments: RefCell::default(),
         }
     }
 
     pub fn serve(&self, request: &FakeRequest) -> Answer<FakeAnswer> {
-        let gate = Gate { prices: &self.prices, fetch: self, clock: self, journal: self, origin_url: self.origin_url };
+        let gate = Gate {
+            prices: &self.prices,
+            fetch: self,
+            clock: self,
+            journal: self,
+            ledger: self.with_ledger.then_some(self),
+            origin_url: self.origin_url,
+        };
         now(gate.serve(request, self))
     }
 
@@ -153,7 +171,13 @@ impl World {
 
     pub fn origins(&self, request: &FakeRequest) -> (FakeAnswer, HeaderEdits) {
         match self.serve(request) {
-            Answer::Origins { answer, edits } => (answer, edits),
+            Answer::Origins { answer, edits, delivery } => {
+                // A client that takes all of it.
+                if let Some(ticket) = delivery {
+                    let _ = now(ticket.tell(self, |hold| Command::Delivered { hold, whole: true }));
+                }
+                (answer, edits)
+            }
             Answer::Ours(answer) => unreachable!("we answered: {answer:?}"),
         }
     }
@@ -180,6 +204,19 @@ impl Origin for World {
         self.forwarded.replace(Some(forward));
         self.time.set(self.time.get() + self.origin_takes);
         self.origin.clone()
+    }
+}
+
+impl Ledger for World {
+    async fn tell(&self, object: &str, nonce: &str, command: Command) -> Result<LedgerReply, LedgerDown> {
+        if self.ledger_down.get() {
+            return Err(LedgerDown);
+        }
+        let key = (object.to_owned(), nonce.to_owned());
+        let known = self.payments.borrow_mut().remove(&key);
+        let (payment, reply) = ledger::apply(known, command, Clock::now(self));
+        self.payments.borrow_mut().extend(payment.map(|payment| (key, payment)));
+        Ok(reply)
     }
 }
 

@@ -10,7 +10,7 @@ import { env, root } from "../../dev/tools.mjs";
 export const COMPATIBILITY_DATE = readFileSync(join(root, "wrangler.toml"), "utf8").match(/compatibility_date = "(.+)"/)[1];
 
 /** The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. */
-export async function startMiniflare({ prices, originUrl, folder = "build", extraWorkers = [], ...options }) {
+export async function startMiniflare({ prices, originUrl, folder = "build", ledger = true, extraWorkers = [], ...options }) {
   const gate = {
     name: "gate",
     modules: true,
@@ -18,6 +18,7 @@ export async function startMiniflare({ prices, originUrl, folder = "build", extr
     modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
     compatibilityDate: COMPATIBILITY_DATE,
     kvNamespaces: ["PRICES"],
+    durableObjects: ledger ? { LEDGER: { className: "LedgerObject", useSQLite: true } } : {},
     bindings: originUrl ? { ORIGIN_URL: originUrl } : {},
     ...options,
   };

@@ -106,6 +106,27 @@ pub fn signing_hash_of(
     Some((hash, signer))
 }
 
+/// A payment as its payer named and signed it, whatever it costs today and whenever it expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Who signed, and pays.
+    pub payer: Address,
+    /// EIP-3009 nonce.
+    pub nonce: Hash32,
+    /// The hash that was signed.
+    pub digest: Hash32,
+    /// The amount that was signed.
+    pub value: Uint256,
+}
+
+/// Reads whose payment this is, if its payer's own key signed it under `requirements`' token and network.
+pub fn claim_of(payload: &PaymentPayload, requirements: &PaymentRequirements) -> Option<Claim> {
+    let (digest, signer) = signing_hash_of(payload, requirements)?;
+    let authorization = Authorization::read(payload.get("payload")?)?;
+    let Authorization { from, nonce, value, .. } = authorization;
+    (signer == Some(from)).then_some(Claim { payer: from, nonce, digest, value })
+}
+
 /// Judges an EIP-3009 payment for an `exact` offer.
 pub fn check(
     payload: &PaymentPayload,
@@ -142,6 +163,7 @@ pub fn check(
         requirements: requirements.clone(),
         payer: authorization.from,
         nonce: authorization.nonce,
+        digest: hash,
         valid_before: authorization.valid_before,
         proof,
     })

@@ -2,7 +2,7 @@
 
 mod eip3009;
 
-pub use eip3009::{Authorization, EXPIRY_BUFFER_SECONDS, check, signing_hash_of};
+pub use eip3009::{Authorization, Claim, EXPIRY_BUFFER_SECONDS, check, claim_of, signing_hash_of};
 
 /// The scheme's name on the wire.
 pub const SCHEME: &str = "exact";

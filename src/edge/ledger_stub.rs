@@ -1,0 +1,54 @@
+//! [`Ledger`] by calls to the Durable Object.
+
+use std::time::Duration;
+
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, Request, RequestInit};
+
+use super::fetch::{fetch, until};
+use crate::{
+    ledger::{Command, Reply},
+    ports::{Ledger, LedgerDown},
+};
+
+/// The object answers in milliseconds; one that hangs must not hold a payment up.
+const TELL_WITHIN: Duration = Duration::from_secs(5);
+
+/// The namespace of ledger objects.
+#[derive(Clone)]
+pub(super) struct LedgerStub {
+    namespace: JsValue,
+}
+
+impl LedgerStub {
+    pub(super) const fn new(namespace: JsValue) -> Self {
+        Self { namespace }
+    }
+
+    async fn call(&self, object: &str, body: String) -> Result<JsValue, JsValue> {
+        let method = |target: &JsValue, name: &str| Reflect::get(target, &name.into())?.dyn_into::<Function>();
+        let id = method(&self.namespace, "idFromName")?.call1(&self.namespace, &object.into())?;
+        let stub = method(&self.namespace, "get")?.call1(&self.namespace, &id)?;
+        let init = RequestInit::new();
+        init.set_method("POST");
+        init.set_body(&body.into());
+        let request = Request::new_with_str_and_init("https://ledger/", &init)?;
+        let response = fetch(&stub, &request, &RequestInit::new()).await?;
+        if response.status() != 200 {
+            return Err(JsValue::NULL);
+        }
+        let text: Promise = response.text()?;
+        JsFuture::from(text).await
+    }
+}
+
+impl Ledger for LedgerStub {
+    async fn tell(&self, object: &str, nonce: &str, command: Command) -> Result<Reply, LedgerDown> {
+        let body = serde_json::to_string(&(nonce, command)).map_err(|_| LedgerDown)?;
+        let abort = AbortController::new().map_err(|_| LedgerDown)?;
+        let text = until(TELL_WITHIN, &abort, self.call(object, body)).await.map_err(|_| LedgerDown)?;
+        serde_json::from_str(&text.as_string().unwrap_or_default()).map_err(|_| LedgerDown)
+    }
+}
