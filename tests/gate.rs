@@ -1,6 +1,6 @@
 //! The story, row by row: what comes in, how the outside behaves, what goes out, and who was asked in which order.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 
@@ -69,6 +69,7 @@ fn the_origin_learns_who_paid_and_nothing_of_the_payment() {
             ("X-402-Asset", "0x036CbD53842c5426634e7929541eC2318f3dCF7e".to_owned()),
             ("X-402-Amount", "10000".to_owned()),
             ("X-402-Network", "eip155:84532".to_owned()),
+            ("Idempotency-Key", "8b2e0ccd624980dc6d3619ceb87c7fdd85755815596a28b4b3a411f85bf2df09".to_owned()),
         ]
     );
 }
@@ -548,4 +549,153 @@ fn the_time_is_the_clocks() {
     let world = World::new();
     world.time.set(NOW + 55);
     assert_eq!(error_of(&world, &v2("valid-baseSepolia")), "invalid_exact_evm_payload_authorization_valid_before");
+}
+
+#[test]
+fn a_lost_settlement_is_resolved_by_the_same_payment_and_the_content_given() {
+    let world = World::new();
+    world.settle.replace(vec![
+        Err(NoAnswer::Connection),
+        reply(200, &json!({"success": false, "errorReason": "invalid_exact_evm_nonce_already_used", "transaction": "", "network": "eip155:84532"})),
+    ]);
+    let payment = v2("valid-baseSepolia");
+    assert_eq!(world.ours(&payment).status, 502);
+    world.calls.borrow_mut().clear();
+    let (answer, edits) = world.origins(&payment);
+    assert_eq!(answer.status, 200);
+    // Asked the facilitator with the identical payload, verified nothing, and ran the origin again.
+    assert_eq!(world.calls(), [SETTLE, ORIGIN]);
+    assert_eq!(world.sent.borrow()[1], world.sent.borrow()[2]);
+    assert!(edits.set.iter().any(|(name, _)| *name == "PAYMENT-RESPONSE"));
+    let key = |forward: &x402_edge::ports::Forward| {
+        forward.edits.set.iter().find(|(name, _)| *name == "Idempotency-Key").unwrap().1.clone()
+    };
+    assert_eq!(key(world.forwarded.borrow().as_ref().unwrap()).len(), 64);
+    // Delivered: it buys nothing more.
+    let used = world.ours(&payment);
+    assert_eq!(used.status, 402);
+    assert_eq!(decoded(&used, "PAYMENT-RESPONSE")["success"], true);
+}
+
+#[test]
+fn the_chain_decides_where_it_can_be_asked() {
+    let word = |n: u8| json!({"jsonrpc": "2.0", "id": 1, "result": format!("0x{n:064x}")});
+    for (state, log, status) in
+        [(word(1), Some("AuthorizationUsed"), 200), (word(1), Some("AuthorizationCanceled"), 402), (word(1), None, 200)]
+    {
+        let mut world = World::new();
+        let document = common::PRICES.replacen('{', r#"{"rpc": {"eip155:84532": ["https://rpc.example"]},"#, 1);
+        world.prices = Snapshot::unread().after_reading(Some(&document));
+        let topic = |name: &str| {
+            format!("0x{}", hex::encode(x402_edge::evm::keccak256(format!("{name}(address,bytes32)").as_bytes())))
+        };
+        let logs: Vec<Value> =
+            log.iter().map(|name| json!({"topics": [topic(name)], "transactionHash": "0xfeed"})).collect();
+        // Whatever is no /verify goes by this queue: the settlement, then the three questions to the chain.
+        world.settle.replace(vec![
+            Err(NoAnswer::Deadline),
+            reply(200, &state),
+            reply(200, &json!({"result": "0x10"})),
+            reply(200, &json!({"result": logs})),
+        ]);
+        let payment = v2("valid-baseSepolia");
+        assert_eq!(world.ours(&payment).status, 504);
+        match world.serve(&payment) {
+            x402_edge::gate::Answer::Origins { edits, .. } => {
+                assert_eq!(status, 200);
+                let (_, receipt) = edits.set.iter().find(|(name, _)| *name == "PAYMENT-RESPONSE").unwrap();
+                let receipt: Value = serde_json::from_slice(&http::decode_header("x", receipt).unwrap()).unwrap();
+                assert_eq!(receipt["transaction"], if log.is_some() { "0xfeed" } else { "" });
+            }
+            x402_edge::gate::Answer::Ours(answer) => assert_eq!(answer.status, status),
+        }
+    }
+}
+
+#[test]
+fn an_owed_payment_is_served_after_its_time_and_at_another_price() {
+    let mut world = World::new();
+    world.settle.replace(vec![
+        Err(NoAnswer::Connection),
+        reply(200, &json!({"success": true, "transaction": "0xabc", "network": "eip155:84532"})),
+    ]);
+    let payment = v2("valid-baseSepolia");
+    assert_eq!(world.ours(&payment).status, 502);
+    world.time.set(NOW + 1000);
+    world.prices = world.prices.after_reading(Some(&common::PRICES.replace("$0.01", "$0.05")));
+    let (answer, _) = world.origins(&payment);
+    assert_eq!(answer.status, 200);
+    let forward = world.forwarded.borrow().clone().unwrap();
+    assert!(forward.edits.set.contains(&("X-402-Amount", "10000".to_owned())));
+    // A stranger's copy of an expired payment, changed by a digit, opens nothing.
+    assert_eq!(world.ours(&v2("sig-wrong-signer")).status, 402);
+}
+
+#[test]
+fn a_payment_is_owed_to_the_request_it_was_presented_for() {
+    let world = World::new();
+    let payment = v2("valid-baseSepolia");
+    let x402_edge::gate::Answer::Origins { delivery: Some(ticket), .. } = world.serve(&payment) else {
+        panic!("not served")
+    };
+    assert_eq!(world.ours(&payment).status, 409);
+    let cut = |hold| x402_edge::ledger::Command::Delivered { hold, whole: false };
+    common::now(ticket.tell(&world, cut)).unwrap();
+    let mut elsewhere = v2("valid-baseSepolia");
+    elsewhere.url += "?other";
+    assert_eq!(world.ours(&elsewhere).status, 409);
+    world.calls.borrow_mut().clear();
+    assert_eq!(world.origins(&payment).0.status, 200);
+    assert_eq!(world.calls(), [ORIGIN]);
+}
+
+#[test]
+fn an_origin_that_fails_when_the_content_is_owed_leaves_it_owed() {
+    let mut world = World::new();
+    let payment = v2("valid-baseSepolia");
+    let x402_edge::gate::Answer::Origins { delivery: Some(ticket), .. } = world.serve(&payment) else {
+        panic!("not served")
+    };
+    common::now(ticket.tell(&world, |hold| x402_edge::ledger::Command::Delivered { hold, whole: false })).unwrap();
+    for origin in [Ok(FakeAnswer { status: 500, headers: vec![] }), Err(NoAnswer::Deadline)] {
+        world.origin = origin;
+        let status = match world.serve(&payment) {
+            x402_edge::gate::Answer::Ours(answer) => answer.status,
+            x402_edge::gate::Answer::Origins { answer, .. } => answer.status,
+        };
+        assert!([500, 504].contains(&status));
+    }
+    world.origin = Ok(FakeAnswer { status: 200, headers: vec![] });
+    assert_eq!(world.origins(&payment).0.status, 200);
+    assert_eq!(world.calls().iter().filter(|call| *call == SETTLE).count(), 1);
+}
+
+#[test]
+fn without_the_ledger_nothing_is_begun() {
+    let world = World::new();
+    world.ledger_down.set(true);
+    let answer = world.ours(&v2("valid-baseSepolia"));
+    assert_eq!(answer.status, 503);
+    assert!(header(&answer, "Retry-After").is_some());
+    assert_eq!(world.calls(), [""; 0]);
+}
+
+#[test]
+fn what_was_not_charged_may_be_presented_again() {
+    let mut world = World::new();
+    world.origin = Ok(FakeAnswer { status: 500, headers: vec![] });
+    let payment = v2("valid-baseSepolia");
+    assert_eq!(world.origins(&payment).0.status, 500);
+    world.verify.replace(vec![Err(NoAnswer::Connection), reply(200, &json!({"isValid": true}))]);
+    assert_eq!(world.ours(&payment).status, 503);
+    world.origin = Ok(FakeAnswer { status: 200, headers: vec![] });
+    assert_eq!(world.origins(&payment).0.status, 200);
+}
+
+#[test]
+fn a_site_without_the_binding_still_sells() {
+    let mut world = World::new();
+    world.with_ledger = false;
+    assert_eq!(world.origins(&v2("valid-baseSepolia")).0.status, 200);
+    assert_eq!(world.calls(), [VERIFY, ORIGIN, SETTLE]);
 }

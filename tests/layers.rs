@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "evm",
             "money",
             "network",
+            "time",
             "ledger",
             "schemes",
             "transports",

@@ -54,6 +54,8 @@ export async function startFacilitator({ port, chainUrl, onCall = () => undefine
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
+    /** Settles as `/settle` would, for tests that then do something else with the answer. */
+    settle: ({ paymentPayload, paymentRequirements }) => facilitator.settle(paymentPayload, paymentRequirements),
     stop: () => {
       server.close();
       server.closeAllConnections();

@@ -1,0 +1,253 @@
+//! The ledger's rules under random commands, against a small model of what really happened.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use proptest::prelude::*;
+use x402_edge::{
+    ledger::{Alarm, Command, Outcome, Payment, Presentation, Reply, State, apply, on_alarm, wake},
+    time::UnixTime,
+    x402::{SettleAttempt, SettlementResponse},
+};
+
+fn receipt() -> SettlementResponse {
+    SettlementResponse {
+        success: true,
+        error_reason: None,
+        transaction: "0xabc".to_owned(),
+        network: "eip155:84532".to_owned(),
+        payer: None,
+    }
+}
+
+fn attempt() -> Box<SettleAttempt> {
+    Box::new(SettleAttempt {
+        facilitator: "https://f.example".to_owned(),
+        body: "{}".to_owned(),
+        network: "eip155:84532".to_owned(),
+        chain_id: 84532,
+        asset: "0x".to_owned(),
+        payer: "0x".to_owned(),
+        nonce: "0x".to_owned(),
+        expires_at: 300,
+        begun_at: 0,
+        rpc: vec![],
+    })
+}
+
+fn presentation(request: u8) -> Presentation {
+    Presentation { digest: "d".to_owned(), request: request.to_string(), valid_until: 300, known_only: false }
+}
+
+/// What random clients, isolates and clocks do.
+#[derive(Debug, Clone)]
+enum Deed {
+    Present(u8),
+    /// The holder with this number (of those there ever were) takes its next step.
+    Serve(usize),
+    Settle(usize),
+    CloseSettled(usize),
+    CloseReleased(usize),
+    CloseUnknown(usize),
+    Delivered(usize, bool),
+    Later(u64),
+    Alarm,
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let holder = 0_usize..6;
+    let deed = prop_oneof![
+        4 => (0_u8..2).prop_map(Deed::Present),
+        3 => holder.clone().prop_map(Deed::Serve),
+        3 => holder.clone().prop_map(Deed::Settle),
+        2 => holder.clone().prop_map(Deed::CloseSettled),
+        1 => holder.clone().prop_map(Deed::CloseReleased),
+        2 => holder.clone().prop_map(Deed::CloseUnknown),
+        2 => (holder, any::<bool>()).prop_map(|(holder, whole)| Deed::Delivered(holder, whole)),
+        2 => (1_u64..200).prop_map(Deed::Later),
+        1 => (1_000_u64..40_000).prop_map(Deed::Later),
+        2 => Just(Deed::Alarm),
+    ];
+    prop::collection::vec(deed, 1..60)
+}
+
+/// What a bystander who sees everything knows.
+#[derive(Default)]
+struct Truth {
+    /// A facilitator may have been asked, and nothing has shown since that it did not settle.
+    money_may_have_moved: bool,
+    settled: bool,
+    delivered: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn nobody_is_charged_twice_and_nothing_paid_is_lost(deeds in deeds()) {
+        let mut now = 1_000;
+        let mut known: Option<Payment> = None;
+        let mut truth = Truth::default();
+        let mut holds: Vec<u32> = Vec::new();
+        for deed in deeds {
+            let command = |holder: usize, make: &dyn Fn(u32) -> Command| holds.get(holder % holds.len().max(1)).map(|hold| make(*hold));
+            let command = match deed {
+                Deed::Later(seconds) => {
+                    now += seconds;
+                    continue;
+                }
+                Deed::Alarm => {
+                    let Some(payment) = known.take() else { continue };
+                    let at = wake(&payment).max(now);
+                    let before = payment.clone();
+                    now = at;
+                    match on_alarm(payment, UnixTime(now)) {
+                        Alarm::Wait(payment) => panic!("no way out of {payment:?}"),
+                        Alarm::Forget => {
+                            // Nothing that may have cost money is forgotten within a day.
+                            prop_assert!(!truth.money_may_have_moved || now >= before.keep_until, "forgot {before:?}");
+                            truth = Truth::default();
+                            holds.clear();
+                        }
+                        Alarm::Ask(payment, _) => {
+                            prop_assert!(truth.money_may_have_moved && !truth.settled);
+                            holds.push(payment.hold);
+                            known = Some(payment);
+                        }
+                    }
+                    continue;
+                }
+                Deed::Present(request) => Some(Command::Present(presentation(request))),
+                Deed::Serve(holder) => command(holder, &|hold| Command::Serve { hold }),
+                Deed::Settle(holder) => command(holder, &|hold| Command::Settle { hold, attempt: attempt() }),
+                Deed::CloseSettled(holder) => command(holder, &|hold| Command::Close { hold, outcome: Box::new(Outcome::Settled(receipt())) }),
+                Deed::CloseReleased(holder) => command(holder, &|hold| Command::Close { hold, outcome: Box::new(Outcome::Released) }),
+                Deed::CloseUnknown(holder) => command(holder, &|hold| Command::Close { hold, outcome: Box::new(Outcome::Unknown) }),
+                Deed::Delivered(holder, whole) => command(holder, &|hold| Command::Delivered { hold, whole }),
+            };
+            let Some(command) = command else { continue };
+            // Only who may have settled can bring the news that it did.
+            if matches!(&command, Command::Close { outcome, .. } if matches!(**outcome, Outcome::Settled(_))) && !truth.money_may_have_moved {
+                continue;
+            }
+            let newest = known.as_ref().map(|payment| payment.hold);
+            let (after, reply) = apply(known.take(), command.clone(), UnixTime(now));
+            known = after;
+            match &reply {
+                Reply::Held { hold } => {
+                    prop_assert!(!truth.money_may_have_moved, "sold again after {command:?}");
+                    prop_assert!(Some(*hold) > newest, "an old hold was given again");
+                    holds.push(*hold);
+                }
+                Reply::Resolve { hold, .. } => {
+                    prop_assert!(truth.money_may_have_moved && !truth.settled);
+                    prop_assert!(Some(*hold) > newest);
+                    holds.push(*hold);
+                }
+                Reply::Owed { hold, .. } => {
+                    prop_assert!(truth.settled && !truth.delivered);
+                    prop_assert!(Some(*hold) > newest);
+                    holds.push(*hold);
+                }
+                Reply::Spent { receipt } => prop_assert!(truth.settled && truth.delivered && receipt.is_some()),
+                Reply::Elsewhere => prop_assert!(truth.settled && !truth.delivered),
+                Reply::Busy { .. } | Reply::NotKnown | Reply::Stale | Reply::Done => {}
+            }
+            match (&command, &reply) {
+                (Command::Settle { .. }, Reply::Done) => truth.money_may_have_moved = true,
+                (Command::Close { outcome, hold }, _) => match **outcome {
+                    Outcome::Settled(_) => {
+                        prop_assert!(matches!(known.as_ref().unwrap().state, State::Settled | State::Delivered), "evidence was lost");
+                        truth.settled = true;
+                    }
+                    Outcome::Released if reply == Reply::Done => {
+                        prop_assert_eq!(Some(*hold), newest);
+                        truth.money_may_have_moved = false;
+                    }
+                    Outcome::Released | Outcome::Unknown => {}
+                },
+                (Command::Delivered { whole: true, .. }, Reply::Done) => truth.delivered = true,
+                _ => {}
+            }
+            // Steps are the newest hold's alone.
+            if let Command::Serve { hold } | Command::Settle { hold, .. } | Command::Delivered { hold, .. } = command {
+                prop_assert!(reply == Reply::Stale || Some(hold) == newest);
+            }
+        }
+    }
+}
+
+/// A payment's story, told in commands; the reply to the last one.
+fn story(commands: &[(u64, Command)]) -> Reply {
+    let mut known = None;
+    let mut last = Reply::Stale;
+    for (at, command) in commands {
+        let (after, reply) = apply(known, command.clone(), UnixTime(*at));
+        known = after;
+        last = reply;
+    }
+    last
+}
+
+fn settled_at(at: u64) -> Vec<(u64, Command)> {
+    vec![
+        (at, Command::Present(presentation(0))),
+        (at, Command::Serve { hold: 1 }),
+        (at, Command::Settle { hold: 1, attempt: attempt() }),
+        (at, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) }),
+    ]
+}
+
+fn and(mut story: Vec<(u64, Command)>, more: &[(u64, Command)]) -> Vec<(u64, Command)> {
+    story.extend_from_slice(more);
+    story
+}
+
+#[test]
+fn a_copy_waits_until_the_first_has_ended() {
+    let present = |at| (at, Command::Present(presentation(0)));
+    assert_eq!(story(&[present(0), present(1)]), Reply::Busy { retry_after: 2 });
+    assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(100)]), Reply::Busy { retry_after: 2 });
+    // Its isolate died: nothing was charged, the lease is over.
+    assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(111)]), Reply::Held { hold: 2 });
+}
+
+#[test]
+fn a_settled_payment_is_owed_until_it_is_delivered_and_then_spent() {
+    let present = |at, request| (at, Command::Present(presentation(request)));
+    let settled = settled_at(0);
+    assert_eq!(story(&and(settled.clone(), &[present(1, 0)])), Reply::Busy { retry_after: 2 });
+    assert_eq!(story(&and(settled.clone(), &[present(601, 0)])), Reply::Owed { hold: 2, receipt: receipt() });
+    assert_eq!(story(&and(settled.clone(), &[present(601, 1)])), Reply::Elsewhere);
+    let gone = (1, Command::Delivered { hold: 1, whole: false });
+    assert_eq!(story(&and(settled.clone(), &[gone, present(2, 0)])), Reply::Owed { hold: 2, receipt: receipt() });
+    let delivered = (1, Command::Delivered { hold: 1, whole: true });
+    assert_eq!(story(&and(settled, &[delivered, present(2, 0)])), Reply::Spent { receipt: Some(receipt()) });
+}
+
+#[test]
+fn an_unknown_settlement_is_resolved_and_never_sold_again() {
+    let present = |at| (at, Command::Present(presentation(0)));
+    let settling = settled_at(0)[..3].to_vec();
+    let unknown = and(settling.clone(), &[(5, Command::Close { hold: 1, outcome: Box::new(Outcome::Unknown) })]);
+    for story_so_far in [and(unknown.clone(), &[present(6)]), and(settling.clone(), &[present(131)])] {
+        assert!(matches!(story(&story_so_far), Reply::Resolve { hold: 2, .. }));
+    }
+    assert_eq!(story(&and(unknown, &[present(6), present(7)])), Reply::Busy { retry_after: 2 });
+    // The first isolate was only slow: its news counts, the payer is not charged again.
+    let late = and(
+        settling,
+        &[
+            present(131),
+            (140, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) }),
+            present(141),
+        ],
+    );
+    assert_eq!(story(&late), Reply::Owed { hold: 3, receipt: receipt() });
+}
+
+#[test]
+fn a_payment_that_is_no_good_any_more_counts_only_where_it_is_known() {
+    let known_only = Command::Present(Presentation { known_only: true, ..presentation(0) });
+    assert_eq!(story(&[(0, known_only.clone())]), Reply::NotKnown);
+    let gone = (1, Command::Delivered { hold: 1, whole: false });
+    assert_eq!(story(&and(settled_at(0), &[gone, (2, known_only)])), Reply::Owed { hold: 2, receipt: receipt() });
+}
