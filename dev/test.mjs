@@ -44,5 +44,5 @@ if (!values.native) {
   run("node", ["dev/build.mjs"]);
   step("End-to-end tests");
   const files = (wanted.length > 0 ? wanted : all).map((name) => join(e2e, name));
-  run("node", ["--test", "--test-reporter=spec", "--test-concurrency=2", "--test-timeout=240000", ...files]);
+  run("node", ["--test", "--test-reporter=spec", "--test-concurrency=2", "--test-timeout=400000", ...files]);
 }

@@ -205,9 +205,9 @@ fn and(mut story: Vec<(u64, Command)>, more: &[(u64, Command)]) -> Vec<(u64, Com
 fn a_copy_waits_until_the_first_has_ended() {
     let present = |at| (at, Command::Present(presentation(0)));
     assert_eq!(story(&[present(0), present(1)]), Reply::Busy { retry_after: 2 });
-    assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(100)]), Reply::Busy { retry_after: 2 });
+    assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(69)]), Reply::Busy { retry_after: 2 });
     // Its isolate died: nothing was charged, the lease is over.
-    assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(111)]), Reply::Held { hold: 2 });
+    assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(71)]), Reply::Held { hold: 2 });
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn a_settled_payment_is_owed_until_it_is_delivered_and_then_spent() {
     let present = |at, request| (at, Command::Present(presentation(request)));
     let settled = settled_at(0);
     assert_eq!(story(&and(settled.clone(), &[present(1, 0)])), Reply::Busy { retry_after: 2 });
-    assert_eq!(story(&and(settled.clone(), &[present(601, 0)])), Reply::Owed { hold: 2, receipt: receipt() });
-    assert_eq!(story(&and(settled.clone(), &[present(601, 1)])), Reply::Elsewhere);
+    assert_eq!(story(&and(settled.clone(), &[present(61, 0)])), Reply::Owed { hold: 2, receipt: receipt() });
+    assert_eq!(story(&and(settled.clone(), &[present(61, 1)])), Reply::Elsewhere);
     let gone = (1, Command::Delivered { hold: 1, whole: false });
     assert_eq!(story(&and(settled.clone(), &[gone, present(2, 0)])), Reply::Owed { hold: 2, receipt: receipt() });
     let delivered = (1, Command::Delivered { hold: 1, whole: true });
@@ -228,18 +228,14 @@ fn an_unknown_settlement_is_resolved_and_never_sold_again() {
     let present = |at| (at, Command::Present(presentation(0)));
     let settling = settled_at(0)[..3].to_vec();
     let unknown = and(settling.clone(), &[(5, Command::Close { hold: 1, outcome: Box::new(Outcome::Unknown) })]);
-    for story_so_far in [and(unknown.clone(), &[present(6)]), and(settling.clone(), &[present(131)])] {
+    for story_so_far in [and(unknown.clone(), &[present(6)]), and(settling.clone(), &[present(31)])] {
         assert!(matches!(story(&story_so_far), Reply::Resolve { hold: 2, .. }));
     }
     assert_eq!(story(&and(unknown, &[present(6), present(7)])), Reply::Busy { retry_after: 2 });
     // The first isolate was only slow: its news counts, the payer is not charged again.
     let late = and(
         settling,
-        &[
-            present(131),
-            (140, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) }),
-            present(141),
-        ],
+        &[present(31), (40, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) }), present(41)],
     );
     assert_eq!(story(&late), Reply::Owed { hold: 3, receipt: receipt() });
 }

@@ -15,11 +15,17 @@ use crate::{
 
 use super::chain::{self, OnChain};
 
-/// Verifying changes nothing, so a slow facilitator is left for the next one soon.
-const VERIFY_WITHIN: Duration = Duration::from_secs(5);
+/// Time for verifying, shared by the facilitators: it changes nothing, so a slow one is left for the next.
+const VERIFY_WITHIN: Duration = Duration::from_secs(4);
 
-/// Settling waits for a block: 2 to 10 s on most chains, up to 28 s seen on Base.
-const SETTLE_WITHIN: Duration = Duration::from_mins(1);
+/// Time for settling while a client waits, where the ledger finishes what takes longer: with verifying, 10 s.
+pub const SETTLE_WITHIN: Duration = Duration::from_secs(6);
+
+/// The same where nothing remembers the payment. Settling takes 2 to 10 s on most chains, up to 28 s seen on Base.
+pub const SETTLE_WITHIN_UNREMEMBERED: Duration = Duration::from_secs(25);
+
+/// An answer that left it open is asked for again in this time.
+const ASK_AGAIN_WITHIN: Duration = Duration::from_secs(1);
 
 /// The facilitators of a price document, in the owner's order.
 #[derive(Debug)]
@@ -140,8 +146,9 @@ impl<'a, F: Fetch, J: Journal> Facilitators<'a, F, J> {
     /// Asks the facilitators in turn until one gives an answer.
     pub async fn verify(&self, checked: CheckedPayment) -> Verification<'a> {
         let mut outcome = Verification::Unreachable;
+        let within = VERIFY_WITHIN / u32::try_from(self.urls.len()).unwrap_or(u32::MAX).max(1);
         for facilitator in self.urls {
-            match self.call(&format!("{facilitator}/verify"), body_of(&checked), VERIFY_WITHIN).await {
+            match self.call(&format!("{facilitator}/verify"), body_of(&checked), within).await {
                 Err(_) => {}
                 Ok(reply) => match read::<VerifyResponse>(&reply) {
                     Some(answer) if answer.is_valid && names(&answer, checked.payer()) => {
@@ -162,11 +169,11 @@ impl<'a, F: Fetch, J: Journal> Facilitators<'a, F, J> {
 
     /// Settles with the facilitator that verified, and with no other: a lost answer may be a settled payment.
     /// An answer that leaves it open is asked for once more, with the identical payload.
-    pub async fn settle(&self, payment: &VerifiedPayment<'_>, attempt: &SettleAttempt) -> Settlement {
+    pub async fn settle(&self, payment: &VerifiedPayment<'_>, attempt: &SettleAttempt, within: Duration) -> Settlement {
         debug_assert_eq!(attempt.facilitator, payment.facilitator);
-        match self.settle_once(attempt).await {
+        match self.settle_once(attempt, within).await {
             Attempt::Ended(settlement) => settlement,
-            Attempt::Open => match self.settle_once(attempt).await {
+            Attempt::Open => match self.settle_once(attempt, ASK_AGAIN_WITHIN).await {
                 Attempt::Ended(settled @ (Settlement::Settled(_) | Settlement::Unknown { .. })) => settled,
                 // Still open, or refused because the first attempt has used the nonce.
                 Attempt::Ended(Settlement::Refused(_)) | Attempt::Open => Settlement::Unknown { deadline: true },
@@ -189,7 +196,7 @@ impl<'a, F: Fetch, J: Journal> Facilitators<'a, F, J> {
             Some(OnChain::Unused) => true,
             None => false,
         };
-        match self.settle_once(attempt).await {
+        match self.settle_once(attempt, SETTLE_WITHIN).await {
             Attempt::Ended(Settlement::Refused(answer)) => {
                 let reason = answer.error_reason.unwrap_or_default();
                 let mined_or_gone = now.0 > attempt.begun_at.saturating_add(MEMPOOL_SECONDS);
@@ -206,9 +213,9 @@ impl<'a, F: Fetch, J: Journal> Facilitators<'a, F, J> {
         }
     }
 
-    async fn settle_once(&self, attempt: &SettleAttempt) -> Attempt {
+    async fn settle_once(&self, attempt: &SettleAttempt, within: Duration) -> Attempt {
         let url = format!("{}/settle", attempt.facilitator);
-        let reply = match self.call(&url, attempt.body.clone(), SETTLE_WITHIN).await {
+        let reply = match self.call(&url, attempt.body.clone(), within).await {
             Ok(reply) => reply,
             Err(error) => return Attempt::Ended(Settlement::Unknown { deadline: error == NoAnswer::Deadline }),
         };

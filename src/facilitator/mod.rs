@@ -5,4 +5,4 @@
 mod chain;
 mod client;
 
-pub use client::{Facilitators, Settlement, Verification, VerifiedPayment};
+pub use client::{Facilitators, SETTLE_WITHIN, SETTLE_WITHIN_UNREMEMBERED, Settlement, Verification, VerifiedPayment};

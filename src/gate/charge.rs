@@ -1,7 +1,7 @@
 //! From a checked payment to a paid answer: hold, verify, origin, settle, deliver.
 
 use crate::{
-    facilitator::{Facilitators, Settlement, Verification},
+    facilitator::{Facilitators, SETTLE_WITHIN, SETTLE_WITHIN_UNREMEMBERED, Settlement, Verification},
     ledger::{Command, Outcome, Presentation, Reply},
     money::Amount,
     origin::{Destination, Paid, paid_answer_edits, paid_forward, relayed_answer_edits},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    Answer, Gate, ORIGIN_WITHIN, Ticket, Visit,
+    Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, Visit,
     answer::{self, Challenge, OurAnswer},
 };
 
@@ -138,7 +138,7 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
         if let Err(answer) = self.write(ticket, |hold| Command::Serve { hold }).await {
             return answer.into();
         }
-        let answer = match origin.send(paid_forward(visit.forward(), paid), ORIGIN_WITHIN).await {
+        let answer = match origin.send(paid_forward(visit.forward(), paid), PAID_ORIGIN_WITHIN).await {
             Ok(answer) => answer,
             Err(error) => {
                 self.journal.fault(&format!("origin: {error}; not charged"));
@@ -161,7 +161,8 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
         if let Err(answer) = self.write(ticket, settle).await {
             return answer.into();
         }
-        match facilitators.settle(&payment, &attempt).await {
+        let within = if ticket.is_some() { SETTLE_WITHIN } else { SETTLE_WITHIN_UNREMEMBERED };
+        match facilitators.settle(&payment, &attempt, within).await {
             Settlement::Settled(receipt) => {
                 self.close(ticket, Outcome::Settled(receipt.clone())).await;
                 self.paid_answer(answer, &receipt, ticket.cloned(), purchase)
@@ -210,7 +211,7 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
         origin: &O,
     ) -> Answer<O::Answer> {
         let visit = purchase.visit;
-        let failed = match origin.send(paid_forward(visit.forward(), &purchase.paid), ORIGIN_WITHIN).await {
+        let failed = match origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN).await {
             Ok(answer) if !self.is_free_of_charge(&answer, visit) => {
                 return self.paid_answer(answer, receipt, Some(ticket), purchase);
             }

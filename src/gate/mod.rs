@@ -54,6 +54,9 @@ pub const STATUS_PATH: &str = "/.x402/status";
 /// An origin that has not begun to answer by then is given up; Cloudflare itself waits 100 s.
 const ORIGIN_WITHIN: Duration = Duration::from_secs(100);
 
+/// The same for a paid request: while it runs, copies of the payment have to wait.
+const PAID_ORIGIN_WITHIN: Duration = Duration::from_mins(1);
+
 /// Headers by which some frameworks let a client change the method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 

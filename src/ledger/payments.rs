@@ -153,14 +153,14 @@ pub enum Reply {
     Stale,
 }
 
-/// Verifying: 5 s for each facilitator.
-const HELD_SECONDS: u64 = 30;
-/// The origin has 100 s to begin, and verification its own time.
-const SERVING_SECONDS: u64 = 110;
-/// Two calls of at most 60 s.
-const SETTLING_SECONDS: u64 = 130;
-/// An answer on its way to a client. Longer ones can be presented again while they run.
-const DELIVERING_SECONDS: u64 = 600;
+/// Verifying takes at most 4 s in all.
+const HELD_SECONDS: u64 = 10;
+/// The origin has 60 s to begin its answer to a paid request.
+const SERVING_SECONDS: u64 = 70;
+/// Settling takes at most 7 s, asking the chain first 12 s more.
+const SETTLING_SECONDS: u64 = 30;
+/// An answer on its way to a client. One that takes longer can be asked for again while it runs.
+const DELIVERING_SECONDS: u64 = 60;
 /// A copy is worth sending again after this.
 const RETRY_AFTER_SECONDS: u32 = 2;
 /// A settled payment is owed at least so long, and known as spent.

@@ -212,6 +212,17 @@ describe("payments", () => {
     assert.equal(await payer.balance(), 1_000_000n);
   });
 
+  test("a_site_without_the_ledger_still_sells", async () => {
+    const payer = await world.payer();
+    const plain = await startMiniflare({ prices: world.document, originUrl: world.site.url, ledger: false });
+    try {
+      for (const client of [payer.v2, payer.v1]) assert.equal((await client(`${plain.url}/paid/page`)).status, 200);
+      assert.equal(await payer.balance(), 1_000_000n - 2n * CENT);
+    } finally {
+      await plain.stop();
+    }
+  });
+
   test("many_payers_at_once_are_each_charged_once", async () => {
     const payers = await Promise.all(Array.from({ length: 10 }, () => world.payer()));
     const earned = await world.earned();

@@ -33,8 +33,8 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
   return { url, put, stop: () => miniflare.dispose() };
 }
 
-/** The Worker in bare workerd, its KV a small server here. */
-export async function startWorkerd({ prices, originUrl }) {
+/** The Worker in bare workerd, its KV a small server here. With `storage`, a folder, it has the ledger there. */
+export async function startWorkerd({ prices, originUrl, storage }) {
   let document = prices;
   const kv = createServer((request, response) => {
     if (document === undefined) return response.writeHead(404).end();
@@ -50,6 +50,7 @@ const config :Workerd.Config = (
     (name = "gate", worker = .gate),
     (name = "kv", external = (address = "127.0.0.1:${kv.address().port}", http = ())),
     (name = "internet", network = (allow = ["public", "private", "local"])),
+    ${storage ? `(name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),` : ""}
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "gate")],
 );
@@ -59,7 +60,12 @@ const gate :Workerd.Worker = (
     (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
   ],
   compatibilityDate = "${COMPATIBILITY_DATE}",
-  bindings = [(name = "PRICES", kvNamespace = "kv"), (name = "ORIGIN_URL", text = "${originUrl}")],
+  bindings = [
+    (name = "PRICES", kvNamespace = "kv"),
+    (name = "ORIGIN_URL", text = "${originUrl}"),
+    ${storage ? '(name = "LEDGER", durableObjectNamespace = "LedgerObject"),' : ""}
+  ],
+  ${storage ? 'durableObjectNamespaces = [(className = "LedgerObject", uniqueKey = "ledger", enableSql = true)],\n  durableObjectStorage = (localDisk = "storage"),' : ""}
 );
 `);
   const workerd = spawn(join(root, "node_modules", ".bin", "workerd"), ["serve", "--control-fd=3", config], { env, stdio: ["ignore", "ignore", "pipe", "pipe"] });
