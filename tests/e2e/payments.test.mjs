@@ -194,12 +194,22 @@ describe("payments", () => {
 
   test("a_lost_settle_answer_is_never_a_402", async () => {
     const payer = await world.payer();
+    const url = `${world.gate.url}/paid/page`;
+    const headers = await paymentHeaders(payer, url);
     world.onCall = (operation) => (operation === "settle" ? "drop" : undefined);
-    const response = await payer.v2(`${world.gate.url}/paid/page`);
+    const response = await fetch(url, { headers });
     assert.equal(response.status, 502);
     assert.equal(response.headers.get("content-type"), "application/problem+json");
     assert.match((await response.json()).detail, /do not sign again/);
     assert.ok(Number(response.headers.get("retry-after")) > 0);
+    // Resolved here, so that the ledger's alarm does not settle it in the midst of the next test.
+    world.onCall = undefined;
+    let again;
+    do {
+      again = await fetch(url, { headers });
+      await again.arrayBuffer();
+    } while (again.status === 409);
+    assert.equal(again.status, 200);
   });
 
   test("a_facilitator_that_is_down_or_talks_nonsense_is_never_a_402", async () => {
@@ -225,12 +235,11 @@ describe("payments", () => {
 
   test("many_payers_at_once_are_each_charged_once", async () => {
     const payers = await Promise.all(Array.from({ length: 10 }, () => world.payer()));
-    const earned = await world.earned();
     const responses = await Promise.all(payers.map((payer, index) => payer.v2(`${world.gate.url}/paid/item-${index}`)));
     for (const [index, response] of responses.entries()) {
       assert.equal(response.status, 200);
       assert.equal(await response.text(), `GET /paid/item-${index}`);
     }
-    assert.equal(await world.earned(), earned + 10n * CENT);
+    for (const payer of payers) assert.equal(await payer.balance(), 1_000_000n - CENT);
   });
 });
