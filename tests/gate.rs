@@ -579,9 +579,9 @@ fn a_lost_settlement_is_resolved_by_the_same_payment_and_the_content_given() {
 
 #[test]
 fn the_chain_decides_where_it_can_be_asked() {
-    let word = |n: u8| json!({"jsonrpc": "2.0", "id": 1, "result": format!("0x{n:064x}")});
+    let abi = |n: u8| json!({"jsonrpc": "2.0", "id": 1, "result": format!("0x{n:064x}")});
     for (state, log, status) in
-        [(word(1), Some("AuthorizationUsed"), 200), (word(1), Some("AuthorizationCanceled"), 402), (word(1), None, 200)]
+        [(abi(1), Some("AuthorizationUsed"), 200), (abi(1), Some("AuthorizationCanceled"), 402), (abi(1), None, 200)]
     {
         let mut world = World::new();
         let document = common::PRICES.replacen('{', r#"{"rpc": {"eip155:84532": ["https://rpc.example"]},"#, 1);

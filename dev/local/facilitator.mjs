@@ -11,7 +11,7 @@ import { keys } from "./accounts.mjs";
 
 /**
  * Starts it. `onCall(operation, body)` sees each call and may answer in its place by returning
- * `{status, body}`, or `"drop"` to close the connection; undefined lets it go on.
+ * `{status, body}`, or `"drop"` to close the connection; undefined lets it go on. The third argument is the request.
  */
 export async function startFacilitator({ port, chainUrl, onCall = () => undefined }) {
   const account = privateKeyToAccount(keys.facilitator, { nonceManager });
@@ -43,7 +43,7 @@ export async function startFacilitator({ port, chainUrl, onCall = () => undefine
       let text = "";
       for await (const chunk of request.setEncoding("utf8")) text += chunk;
       const body = JSON.parse(text);
-      const instead = await onCall(operation, body);
+      const instead = await onCall(operation, body, request);
       if (instead === "drop") return request.socket.destroy();
       if (instead) return send(instead.status, instead.body);
       send(200, await facilitator[operation](body.paymentPayload, body.paymentRequirements));

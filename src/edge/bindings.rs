@@ -3,8 +3,8 @@
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::{ledger_stub::LedgerStub, origin::OriginSite};
-use crate::prices::Target;
+use super::{WorkerJournal, ledger_stub::LedgerStub, origin::OriginSite};
+use crate::{facilitator::Credentials, ports::Journal, prices::Target};
 
 /// KV namespace with the price document. Without it every path is 503: what is priced cannot be known.
 pub(super) const PRICES: &str = "PRICES";
@@ -15,6 +15,10 @@ pub(super) const LEDGER: &str = "LEDGER";
 
 /// Service binding to the origin, another Worker. Comes before [`ORIGIN_URL`].
 const ORIGIN: &str = "ORIGIN";
+
+/// Secret: keys for facilitators, JSON from base URL to `{"bearer": …}` or `{"cdp": {"keyId", "keySecret"}}`.
+/// Without it facilitators are called without a key.
+const FACILITATOR_KEYS: &str = "FACILITATOR_KEYS";
 
 /// Variable: scheme and host of the origin, such as `https://origin.example.com`. Without it and
 /// [`ORIGIN`], requests go on to the zone's own DNS origin, as for any Worker on a route.
@@ -55,6 +59,19 @@ impl Bindings {
             None => OriginSite::Dns,
         };
         Ok(Self { origin, ledger })
+    }
+}
+
+/// The facilitators' keys. A secret that cannot be read is told; the facilitators' refusals follow.
+pub(super) fn credentials(env: &JsValue) -> Credentials {
+    let text = Reflect::get(env, &FACILITATOR_KEYS.into()).ok().and_then(|value| value.as_string());
+    match text.filter(|text| !text.is_empty()).map(|text| Credentials::parse(&text)) {
+        None => Credentials::default(),
+        Some(Ok(credentials)) => credentials,
+        Some(Err(error)) => {
+            WorkerJournal.fault(&format!("{FACILITATOR_KEYS}: {error}"));
+            Credentials::default()
+        }
     }
 }
 

@@ -6,20 +6,37 @@ use futures_util::future::{Either, select};
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, Request, RequestInit, Response};
+use web_sys::{AbortController, Headers, Request, RequestInit, RequestRedirect, Response};
 use worker::Delay;
 
-use crate::ports::{Fetch, NoAnswer, Reply};
+use super::sign::authorization;
+use crate::{
+    facilitator::Credentials,
+    ports::{Fetch, NoAnswer, Reply},
+};
 
-/// Calls over the network.
-pub(super) struct WorkerFetch;
+/// Calls over the network, with the keys for those who want one.
+#[derive(Default)]
+pub(super) struct WorkerFetch {
+    pub(super) credentials: Credentials,
+}
 
 impl Fetch for WorkerFetch {
     async fn post_json(&self, url: &str, body: String, within: Duration) -> Result<Reply, NoAnswer> {
+        let authorization = match self.credentials.for_url(url) {
+            None => None,
+            Some(credential) => {
+                let authorization = authorization(credential, "POST", url).await;
+                Some(authorization.map_err(|_| NoAnswer::Connection)?)
+            }
+        };
         let call = || -> Result<(Request, AbortController), JsValue> {
             let headers = Headers::new()?;
             headers.set("Content-Type", "application/json")?;
             headers.set("Accept", "application/json")?;
+            if let Some(authorization) = &authorization {
+                headers.set("Authorization", authorization)?;
+            }
             let init = RequestInit::new();
             init.set_method("POST");
             init.set_headers(&headers);
@@ -29,6 +46,10 @@ impl Fetch for WorkerFetch {
         let (request, abort) = call().map_err(|_| NoAnswer::Connection)?;
         let options = RequestInit::new();
         options.set_signal(Some(&abort.signal()));
+        if authorization.is_some() {
+            // A key is for the one it was given for, not for whom that one names.
+            options.set_redirect(RequestRedirect::Manual);
+        }
         let reply = async {
             let response = fetch(&js_sys::global(), &request, &options).await?;
             let text = JsFuture::from(response.text()?).await?;

@@ -7,7 +7,9 @@ use worker::{
     js_sys,
 };
 
-use super::{WorkerClock, WorkerJournal, fetch::WorkerFetch};
+use wasm_bindgen::JsCast;
+
+use super::{WorkerClock, WorkerJournal, bindings::credentials, fetch::WorkerFetch};
 use crate::{
     facilitator::{Facilitators, Settlement},
     ledger::{Alarm, Command, Outcome, Payment, Reply, apply, on_alarm, wake},
@@ -27,6 +29,7 @@ const ASKED_PER_ALARM: usize = 5;
 #[durable_object(alarm)]
 pub struct LedgerObject {
     state: State,
+    env: Env,
 }
 
 #[derive(Deserialize)]
@@ -41,14 +44,14 @@ struct Number {
 }
 
 impl DurableObject for LedgerObject {
-    fn new(state: State, _env: Env) -> Self {
+    fn new(state: State, env: Env) -> Self {
         let schema = "CREATE TABLE IF NOT EXISTS payments (nonce TEXT PRIMARY KEY, wake INTEGER NOT NULL, payment TEXT NOT NULL);
                       CREATE INDEX IF NOT EXISTS payments_by_wake ON payments (wake);";
         if let Err(error) = state.storage().sql().exec(schema, None) {
             // Every command will fail too, and its caller answers 503.
             worker::console_error!("x402-edge: ledger: {error}");
         }
-        Self { state }
+        Self { state, env }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -74,8 +77,9 @@ impl DurableObject for LedgerObject {
                 Alarm::Ask(..) | Alarm::Wait(_) => {}
             }
         }
+        let fetch = WorkerFetch { credentials: credentials(self.env.unchecked_ref()) };
+        let facilitators = Facilitators::new(&[], &fetch, &WorkerJournal);
         for (nonce, hold, attempt) in asked {
-            let facilitators = Facilitators::new(&[], &WorkerFetch, &WorkerJournal);
             let outcome = match facilitators.resolve(&attempt, WorkerClock.now()).await {
                 Settlement::Settled(receipt) => Outcome::Settled(receipt),
                 Settlement::Refused(_) => Outcome::Released,

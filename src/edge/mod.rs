@@ -8,6 +8,7 @@ mod origin;
 mod prices_kv;
 mod request;
 mod response;
+mod sign;
 
 use wasm_bindgen::JsCast;
 use worker::{Context, Env, console_error, event};
@@ -42,7 +43,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     let prices = prices_kv::current(&env).await;
     let gate = Gate {
         prices: &prices,
-        fetch: &WorkerFetch,
+        fetch: &WorkerFetch { credentials: bindings::credentials(env.unchecked_ref()) },
         clock: &WorkerClock,
         journal: &WorkerJournal,
         ledger: bindings.ledger.as_ref(),

@@ -2,7 +2,9 @@
 //!
 //! Specification: x402 v2 §7. A facilitator's word is read from the body, whatever the status says.
 
+mod auth;
 mod chain;
 mod client;
 
+pub use auth::{BadCredentials, CdpKey, Credential, Credentials, SigningKey};
 pub use client::{Facilitators, SETTLE_WITHIN, SETTLE_WITHIN_UNREMEMBERED, Settlement, Verification, VerifiedPayment};

@@ -25,8 +25,8 @@ export async function startWorld({ prices = everythingUnder, worker = {} } = {})
   };
   try {
     const calls = [];
-    const onCall = (operation, body) => {
-      calls.push({ operation, body });
+    const onCall = (operation, body, { headers }) => {
+      calls.push({ operation, body, headers });
       return world.onCall?.(operation, body);
     };
     const chain = await part(startChain({ port: 0 }));
