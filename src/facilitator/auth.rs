@@ -198,7 +198,7 @@ mod tests {
         ] {
             let refused = parse(text).unwrap_err();
             assert_eq!(refused, error);
-            assert!(!refused.to_string().contains("cret"));
+            assert!(!refused.to_string().contains("s3cret"));
         }
         let keys = parse(r#"{"https://f": {"bearer": "s3cret"}}"#).unwrap();
         assert!(!format!("{keys:?}").contains("s3cret"));
