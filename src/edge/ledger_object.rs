@@ -17,6 +17,10 @@ use crate::{
     time::UnixTime,
 };
 
+const SCHEMA: &str =
+    "CREATE TABLE IF NOT EXISTS payments (nonce TEXT PRIMARY KEY, wake INTEGER NOT NULL, payment TEXT NOT NULL);
+    CREATE INDEX IF NOT EXISTS payments_by_wake ON payments (wake);";
+
 /// Payments that an object keeps at most: with about 2 KB each, 20 MB. Beyond it new ones wait.
 const MAX_PAYMENTS: u64 = 10_000;
 
@@ -45,12 +49,6 @@ struct Number {
 
 impl DurableObject for LedgerObject {
     fn new(state: State, env: Env) -> Self {
-        let schema = "CREATE TABLE IF NOT EXISTS payments (nonce TEXT PRIMARY KEY, wake INTEGER NOT NULL, payment TEXT NOT NULL);
-                      CREATE INDEX IF NOT EXISTS payments_by_wake ON payments (wake);";
-        if let Err(error) = state.storage().sql().exec(schema, None) {
-            // Every command will fail too, and its caller answers 503.
-            worker::console_error!("x402-edge: ledger: {error}");
-        }
         Self { state, env }
     }
 
@@ -62,6 +60,7 @@ impl DurableObject for LedgerObject {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        self.sql().exec(SCHEMA, None)?;
         let now = WorkerClock.now();
         let due = "SELECT nonce, payment FROM payments WHERE wake <= ? ORDER BY wake LIMIT 100";
         let rows: Vec<Row> = self.sql().exec(due, vec![integer(now.0)?])?.to_array()?;
@@ -92,7 +91,12 @@ impl DurableObject for LedgerObject {
                 self.apply(&nonce, Command::Delivered { hold, whole: false })?;
             }
         }
-        self.schedule().await?;
+        if self.number("SELECT count(*) AS number FROM payments")? == Some(0) {
+            // A payer who never paid leaves nothing behind.
+            self.state.storage().delete_all().await?;
+        } else {
+            self.schedule().await?;
+        }
         Response::empty()
     }
 }
@@ -103,6 +107,8 @@ impl LedgerObject {
     }
 
     fn apply(&self, nonce: &str, command: Command) -> Result<Reply> {
+        // Each time: an object that has forgotten everything has given up its tables too.
+        self.sql().exec(SCHEMA, None)?;
         let rows = self.sql().exec("SELECT nonce, payment FROM payments WHERE nonce = ?", vec![nonce.into()])?;
         let known = rows.to_array::<Row>()?.pop().map(|row| serde_json::from_str(&row.payment)).transpose()?;
         if known.is_none() && self.number("SELECT count(*) AS number FROM payments")?.unwrap_or(0) >= MAX_PAYMENTS {

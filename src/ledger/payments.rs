@@ -197,9 +197,9 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
 /// When the payment needs the object's alarm: at the end of its lease, of its pause, of its memory.
 pub fn wake(payment: &Payment) -> u64 {
     match payment.state {
-        State::Held | State::Serving | State::Settling => payment.lease_until,
+        State::Held | State::Serving | State::Settling | State::Released => payment.lease_until,
         State::Unknown => payment.ask_at,
-        State::Settled | State::Delivered | State::Released => payment.keep_until,
+        State::Settled | State::Delivered => payment.keep_until,
     }
 }
 
