@@ -92,6 +92,11 @@ impl<'a> Challenge<'a> {
         }
     }
 
+    /// The route's key in the price document.
+    pub fn route_key(&self) -> &str {
+        self.route.key()
+    }
+
     /// What is sold.
     pub const fn resource(&self) -> &ResourceInfo {
         &self.resource

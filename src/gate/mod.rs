@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::{
     evm::keccak256,
+    facilitator::Roster,
     origin::{Destination, canonical_name, destination, free_forward},
     ports::{Clock, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::{BadTarget, Decision, Method, Methods, PriceTable, Snapshot, Target},
@@ -26,15 +27,15 @@ pub use ticket::Ticket;
 
 /// The paywall, for one request.
 #[derive(Debug)]
-pub struct Gate<'a, F, C, J, L> {
+pub struct Gate<'a, F, H, L> {
     /// The prices as they are known now.
     pub prices: &'a Snapshot,
     /// Way to the facilitators.
     pub fetch: &'a F,
-    /// The time.
-    pub clock: &'a C,
-    /// Where faults are told.
-    pub journal: &'a J,
+    /// Their standing.
+    pub roster: &'a Roster,
+    /// The time, and where faults are told.
+    pub host: &'a H,
     /// What is remembered of payments, where there is a ledger.
     pub ledger: Option<&'a L>,
     /// Scheme and host of the origin, where it has its own.
@@ -60,7 +61,7 @@ const PAID_ORIGIN_WITHIN: Duration = Duration::from_mins(1);
 /// Headers by which some frameworks let a client change the method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
+impl<F: Fetch, H: Clock + Journal, L: Ledger> Gate<'_, F, H, L> {
     /// Answers a request.
     pub async fn serve<R: Request, O: Origin>(&self, request: &R, origin: &O) -> Answer<O::Answer> {
         let url = request.url();
@@ -99,7 +100,7 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
             Ok(None) => return challenge.unpaid().into(),
             Err(error) => return answer::bad_request(&error.to_string()).into(),
         };
-        let (offers, now) = (challenge.offers(payload.version()), self.clock.now());
+        let (offers, now) = (challenge.offers(payload.version()), self.host.now());
         match judge(&payload, offers, challenge.extensions(), now, table.smart_wallets()) {
             Ok(payment) => self.charge(payment.for_resource(challenge.resource()), &challenge, &visit, origin).await,
             Err(refusal) => match self.recall(&payload, &refusal, &challenge, &visit, origin).await {
@@ -117,7 +118,7 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
                 Answer::Origins { answer, edits, delivery: None }
             }
             Err(error) => {
-                self.journal.fault(&format!("origin: {error}"));
+                self.host.fault(&format!("origin: {error}"));
                 answer::origin_failed(error).into()
             }
         }

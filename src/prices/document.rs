@@ -1,5 +1,7 @@
 //! The price document: its keys, and what each must be. `docs/prices.md` tells it to owners.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -25,13 +27,22 @@ const MAX_ICON_URL_BYTES: usize = 2048;
 const MAX_TAGS: usize = 5;
 const MAX_NAME_BYTES: usize = 32;
 
-const DOCUMENT_KEYS: [&str; 11] = [
+/// How long a request waits for facilitators in all, where the document is silent.
+pub(super) const DEFAULT_FACILITATOR_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// 6 s of it are kept for settling, and verifying needs some.
+const MIN_FACILITATOR_TIMEOUT_SECONDS: u64 = 8;
+/// Nobody waits longer for a page.
+const MAX_FACILITATOR_TIMEOUT_SECONDS: u64 = 60;
+
+const DOCUMENT_KEYS: [&str; 12] = [
     "$schema",
     "payTo",
     "network",
     "asset",
     "maxTimeoutSeconds",
     "facilitators",
+    "facilitatorTimeoutSeconds",
     "smartWallets",
     "publicUrl",
     "rpc",
@@ -48,9 +59,10 @@ const METHODS: [&str; 14] = [
 ];
 
 /// The document, read and valid in every part. `table.rs` makes it fit for looking things up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Document {
     pub(super) facilitators: Vec<String>,
+    pub(super) facilitator_timeout: Duration,
     pub(super) smart_wallets: SmartWallets,
     pub(super) public_url: Option<String>,
     pub(super) fold_case: bool,
@@ -62,6 +74,7 @@ pub(super) struct Document {
 #[derive(Debug)]
 pub(super) struct RouteEntry {
     pub(super) pointer: String,
+    pub(super) key: String,
     pub(super) method: Option<Method>,
     pub(super) pattern: Pattern,
     pub(super) accepts: Vec<PaymentRequirements>,
@@ -87,6 +100,9 @@ impl Document {
         let case_sensitive = get("caseSensitive").and_then(|node| keep(node.boolean(), problems));
         let mut document = Self {
             facilitators: get("facilitators").map_or_else(Vec::new, |node| read_facilitators(node, problems)),
+            facilitator_timeout: get("facilitatorTimeoutSeconds")
+                .and_then(|node| keep(read_facilitator_timeout(node), problems))
+                .unwrap_or(DEFAULT_FACILITATOR_TIMEOUT),
             smart_wallets: get("smartWallets")
                 .and_then(|node| keep(read_smart_wallets(node), problems))
                 .unwrap_or_default(),
@@ -157,6 +173,7 @@ impl Document {
         let extensions = get("extensions").map_or_else(Map::new, |node| offer::read_object(node, problems));
         Some(RouteEntry {
             pointer: node.pointer.clone(),
+            key: key.to_owned(),
             method: method?,
             pattern: pattern?,
             accepts,
@@ -226,6 +243,12 @@ fn unknown_key(key: &str, node: &Node<'_>, allowed: &[&str]) -> Diagnosis {
     let hint =
         near.map_or_else(|| format!("allowed are {}", allowed.join(", ")), |near| format!("did you mean {near}?"));
     Diagnosis::new(&node.pointer, format!("unknown key; {hint}"))
+}
+
+fn read_facilitator_timeout(node: &Node<'_>) -> Result<Duration, Diagnosis> {
+    let (min, max) = (MIN_FACILITATOR_TIMEOUT_SECONDS, MAX_FACILITATOR_TIMEOUT_SECONDS);
+    let seconds = node.number().and_then(|text| text.parse().ok()).filter(|seconds| (min..=max).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| node.problem(format!("expected whole seconds, {min} to {max}")))
 }
 
 fn read_smart_wallets(node: &Node<'_>) -> Result<SmartWallets, Diagnosis> {

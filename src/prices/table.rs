@@ -1,5 +1,7 @@
 //! The price table: a document that is safe to use, and what it says about a request.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
 
 use super::{
     Diagnosis, Method, Methods, Pattern,
-    document::{Document, RouteEntry},
+    document::{DEFAULT_FACILITATOR_TIMEOUT, Document, RouteEntry},
     readings,
     target::Target,
 };
@@ -31,6 +33,7 @@ pub struct PriceTable {
     public_url: Option<String>,
     fold_case: bool,
     rpc: Vec<(Network, Vec<String>)>,
+    facilitator_timeout: Duration,
     /// The most specific first.
     routes: Vec<Route>,
 }
@@ -38,6 +41,7 @@ pub struct PriceTable {
 /// One priced route.
 #[derive(Debug)]
 pub struct Route {
+    key: String,
     method: Option<Method>,
     pattern: Pattern,
     accepts: Vec<PaymentRequirements>,
@@ -81,6 +85,7 @@ impl PriceTable {
             public_url: None,
             fold_case: true,
             rpc: Vec::new(),
+            facilitator_timeout: DEFAULT_FACILITATOR_TIMEOUT,
             routes: Vec::new(),
         }
     }
@@ -120,6 +125,7 @@ impl PriceTable {
             public_url: document.public_url,
             fold_case: document.fold_case,
             rpc: document.rpc,
+            facilitator_timeout: document.facilitator_timeout,
             routes,
         })
     }
@@ -174,9 +180,19 @@ impl PriceTable {
         self.smart_wallets
     }
 
+    /// How long one request waits for facilitators in all.
+    pub const fn facilitator_timeout(&self) -> Duration {
+        self.facilitator_timeout
+    }
+
     /// URLs at which a chain can be asked, where the owner has given any.
     pub fn rpc(&self, network: Network) -> &[String] {
         self.rpc.iter().find(|(known, _)| *known == network).map_or(&[], |(_, urls)| urls)
+    }
+
+    /// The same for all networks.
+    pub fn rpcs(&self) -> &[(Network, Vec<String>)] {
+        &self.rpc
     }
 
     /// Scheme and host that clients use, where the owner has said it.
@@ -198,6 +214,11 @@ impl PriceTable {
 impl Route {
     fn is_for(&self, method: &Method) -> bool {
         self.method.as_ref().is_none_or(|named| named == method)
+    }
+
+    /// Its key in the document, such as `GET /articles/:slug`.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// The v2 offers, in the owner's order.
@@ -230,7 +251,7 @@ impl Route {
 
 impl From<RouteEntry> for Route {
     fn from(entry: RouteEntry) -> Self {
-        let RouteEntry { pointer: _, method, pattern, accepts, resource, extensions } = entry;
-        Self { method, pattern, accepts, resource, extensions }
+        let RouteEntry { pointer: _, key, method, pattern, accepts, resource, extensions } = entry;
+        Self { key, method, pattern, accepts, resource, extensions }
     }
 }
