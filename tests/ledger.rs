@@ -84,6 +84,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 
 /// What a bystander who sees everything knows.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)]
 struct Truth {
     /// A facilitator may have been asked.
     asked: bool,

@@ -23,8 +23,9 @@ const ASKED_PER_ALARM: usize = 5;
 /// While a settlement is being worked on, the alarm leaves it alone for so long.
 const POSTPONE_SECONDS: u64 = 5;
 
-/// One call of `/settle` at most; it leaves time to ask again.
-const CALL_WITHIN: Duration = Duration::from_mins(1);
+/// One call of `/settle` at most; it leaves time to ask again. Settling takes 2 to 10 s on most chains, up to 28 s
+/// seen on Base.
+const CALL_WITHIN: Duration = Duration::from_secs(45);
 
 /// Pauses before an open settlement is asked for again at once. What stays open is the alarm's.
 const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_millis(1200), Duration::from_secs(3)];
@@ -150,7 +151,7 @@ where
 
     /// Waits for the work on a payment, and begins it where nobody is at it. It goes on when nobody waits.
     fn work(self: &Rc<Self>, nonce: &str, hold: u32, attempt: Box<SettleAttempt>, first: bool) -> Receiver<Settlement> {
-        let (ended, begin) = self.calls.wait_for(nonce);
+        let (ended, begin) = self.calls.wait_for(nonce, self.host.millis());
         if begin {
             let (clerk, nonce) = (Rc::clone(self), nonce.to_owned());
             self.host.spawn(async move {
