@@ -3,14 +3,24 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { env, root } from "../../dev/tools.mjs";
 
 export const COMPATIBILITY_DATE = readFileSync(join(root, "wrangler.toml"), "utf8").match(/compatibility_date = "(.+)"/)[1];
 
-/** The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. */
-export async function startMiniflare({ prices, originUrl, folder = "build", ledger = true, extraWorkers = [], ...options }) {
+/** The workerd processes that this one has started. */
+function workerds() {
+  const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" }).split("\n");
+  const processes = lines.map((line) => line.trim().split(/\s+/));
+  return processes.filter(([, parent, name]) => Number(parent) === process.pid && name?.endsWith("workerd")).map(([pid]) => Number(pid));
+}
+
+/**
+ * The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. With `storage`,
+ * a folder, everything is kept there, and `kill` ends it as a power cut would.
+ */
+export async function startMiniflare({ prices, originUrl, storage, folder = "build", ledger = true, extraWorkers = [], ...options }) {
   const gate = {
     name: "gate",
     modules: true,
@@ -23,7 +33,9 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
     bindings: originUrl ? { ORIGIN_URL: originUrl } : {},
     ...options,
   };
-  const miniflare = new Miniflare({ log: new Log(LogLevel.NONE), handleRuntimeStdio: () => {}, workers: [gate, ...extraWorkers] });
+  const kept = storage && { kvPersist: join(storage, "kv"), d1Persist: join(storage, "d1"), durableObjectsPersist: join(storage, "objects") };
+  const before = new Set(workerds());
+  const miniflare = new Miniflare({ ...kept, log: new Log(LogLevel.NONE), handleRuntimeStdio: () => {}, workers: [gate, ...extraWorkers] });
   const kv = await miniflare.getKVNamespace("PRICES");
   const put = async (document) => {
     if (document === undefined) await kv.delete("prices");
@@ -36,12 +48,17 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
     if (/no such table/.test(error.message)) return [];
     throw error;
   });
+  const [pid] = workerds().filter((pid) => !before.has(pid));
+  const kill = async () => {
+    process.kill(pid, "SIGKILL");
+    await miniflare.dispose();
+  };
   const reconcile = async () => (await miniflare.getWorker()).scheduled({ cron: "7 * * * *" });
-  return { url, put, books, reconcile, stop: () => miniflare.dispose() };
+  return { url, put, books, reconcile, kill, stop: () => miniflare.dispose() };
 }
 
-/** The Worker in bare workerd, its KV a small server here. With `storage`, a folder, it has the ledger there. */
-export async function startWorkerd({ prices, originUrl, storage }) {
+/** The Worker in bare workerd, its KV a small server here. */
+export async function startWorkerd({ prices, originUrl }) {
   let document = prices;
   const kv = createServer((request, response) => {
     if (document === undefined) return response.writeHead(404).end();
@@ -57,7 +74,6 @@ const config :Workerd.Config = (
     (name = "gate", worker = .gate),
     (name = "kv", external = (address = "127.0.0.1:${kv.address().port}", http = ())),
     (name = "internet", network = (allow = ["public", "private", "local"])),
-    ${storage ? `(name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),` : ""}
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "gate")],
 );
@@ -70,9 +86,7 @@ const gate :Workerd.Worker = (
   bindings = [
     (name = "PRICES", kvNamespace = "kv"),
     (name = "ORIGIN_URL", text = "${originUrl}"),
-    ${storage ? '(name = "LEDGER", durableObjectNamespace = "LedgerObject"),' : ""}
   ],
-  ${storage ? 'durableObjectNamespaces = [(className = "LedgerObject", uniqueKey = "ledger", enableSql = true)],\n  durableObjectStorage = (localDisk = "storage"),' : ""}
 );
 `);
   const workerd = spawn(join(root, "node_modules", ".bin", "workerd"), ["serve", "--control-fd=3", config], { env, stdio: ["ignore", "ignore", "pipe", "pipe"] });
