@@ -9,7 +9,7 @@ use std::{borrow::Cow, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
-    ledger::{Command, Reply as LedgerReply},
+    ledger::{Command, IdentifierCommand, IdentifierReply, Reply as LedgerReply},
     time::UnixTime,
 };
 
@@ -116,6 +116,9 @@ pub trait Ledger {
         command: Command,
         within: Duration,
     ) -> Result<LedgerReply, LedgerDown>;
+
+    /// Applies a command to a payment identifier (`ledger::identifier_name`).
+    async fn identify(&self, object: &str, command: IdentifierCommand) -> Result<IdentifierReply, LedgerDown>;
 }
 
 /// The time.

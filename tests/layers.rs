@@ -13,6 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("x402", &["evm", "money", "network"]),
     ("schemes", &["evm", "time", "x402"]),
     ("transports", &["x402"]),
+    ("extensions", &[]),
     ("ledger", &["evm", "network", "time", "x402"]),
     ("ports", &["ledger", "time"]),
     ("prices", &["evm", "money", "network", "schemes", "transports", "x402"]),
@@ -34,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "ledger",
             "schemes",
             "transports",
+            "extensions",
             "x402",
             "ports",
             "prices",
@@ -132,7 +134,9 @@ fn only_the_edge_knows_the_runtime() {
 #[test]
 fn money_and_facts_have_no_floats_and_nothing_below_the_ports_waits() {
     for (file, (room, source)) in sources() {
-        if ["evm", "money", "network", "time", "x402", "schemes", "transports", "prices"].contains(&room.as_str()) {
+        if ["evm", "money", "network", "time", "x402", "schemes", "transports", "extensions", "prices"]
+            .contains(&room.as_str())
+        {
             assert!(!source.contains("async "), "{file} is async");
             assert!(!source.contains("f64") && !source.contains("f32"), "{file} has floats");
         }

@@ -4,6 +4,7 @@ mod bindings;
 mod database;
 mod fetch;
 mod host;
+mod kept_answer;
 mod ledger_object;
 mod ledger_store;
 mod ledger_stub;

@@ -1,9 +1,13 @@
 //! Outcomes as HTTP: the only file with status codes.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::Ticket;
 use crate::{
+    extensions::payment_identifier::{self, PAYMENT_IDENTIFIER},
+    ledger::KeptAnswer,
     page,
     ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
     prices::{Route, Snapshot, Target},
@@ -26,6 +30,8 @@ pub enum Answer<A> {
         /// The hold of a paid answer: the ledger is told when its way to the client has ended.
         delivery: Option<Ticket>,
     },
+    /// The answer that the same payment got under the same identifier.
+    Kept(Box<KeptAnswer>),
 }
 
 /// An answer made here.
@@ -66,16 +72,28 @@ const V1_UNPAID: &str = "X-PAYMENT header is required";
 pub struct Challenge<'a> {
     route: &'a Route,
     resource: ResourceInfo,
+    extensions: Cow<'a, Map<String, Value>>,
     v1_offers: Vec<PaymentRequirements>,
     head_only: bool,
     html: bool,
 }
 
 impl<'a> Challenge<'a> {
-    /// The challenge of `route` for this request.
-    pub fn new(route: &'a Route, target: &Target<'_>, public_url: Option<&str>, request: &impl Request) -> Self {
+    /// The challenge of `route` for this request. `identifiers`: whether a client may name its payment.
+    pub fn new(
+        route: &'a Route,
+        target: &Target<'_>,
+        public_url: Option<&str>,
+        identifiers: bool,
+        request: &impl Request,
+    ) -> Self {
         let resource = route.resource(target, public_url);
+        let mut extensions = Cow::Borrowed(route.extensions());
+        if identifiers && !extensions.contains_key(PAYMENT_IDENTIFIER) {
+            extensions.to_mut().insert(PAYMENT_IDENTIFIER.to_owned(), payment_identifier::declaration());
+        }
         Self {
+            extensions,
             v1_offers: route.accepts_v1(&resource),
             route,
             resource,
@@ -104,7 +122,7 @@ impl<'a> Challenge<'a> {
 
     /// The extensions we advertise.
     pub fn extensions(&self) -> &Map<String, Value> {
-        self.route.extensions()
+        &self.extensions
     }
 
     /// Nobody has paid yet.
@@ -140,7 +158,7 @@ impl<'a> Challenge<'a> {
     }
 
     fn answer(&self, v2_error: &str, v1_error: &str, payer: Option<&str>) -> OurAnswer {
-        let required = PaymentRequired::new(v2_error, &self.resource, self.route.accepts(), self.route.extensions());
+        let required = PaymentRequired::new(v2_error, &self.resource, self.route.accepts(), &self.extensions);
         let mut headers = vec![
             (http::PAYMENT_REQUIRED, http::encode_header(&required)),
             ("Cache-Control", "no-store".to_owned()),
@@ -237,6 +255,22 @@ pub fn bound_elsewhere() -> OurAnswer {
         "This payment was settled for another request: repeat that one with it.",
         None,
     )
+}
+
+/// A payment identifier that belongs to another payment or another request.
+pub fn identifier_taken() -> OurAnswer {
+    let detail = "This payment identifier was used with another payment or for another request; nothing was charged. \
+                  Repeat the first payment with it, or choose a new identifier.";
+    problem(409, "Payment identifier conflict", detail, None)
+}
+
+/// A payment that was settled and delivered under its identifier, by an answer that was too long to keep.
+pub fn answer_not_kept(receipt: Option<&SettlementResponse>, version: X402Version) -> OurAnswer {
+    let detail = "This payment was settled and its answer delivered; it was too long to be kept. Do not sign again \
+                  for the same purchase.";
+    let mut answer = problem(409, "Answer not kept", detail, None);
+    answer.headers.extend(receipt.map(|receipt| self::receipt(receipt, version)));
+    answer
 }
 
 /// Without the ledger nothing may be begun.

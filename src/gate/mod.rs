@@ -7,12 +7,14 @@
 mod accepted;
 pub mod answer;
 mod charge;
+mod naming;
 mod ticket;
 
 use std::time::Duration;
 
 use crate::{
     evm::keccak256,
+    extensions::payment_identifier,
     facilitator::Roster,
     origin::{Destination, canonical_name, destination, free_forward},
     ports::{Clock, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
@@ -91,7 +93,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger> Gate<'_, F, H, L> {
             Decision::Priced(route) => route,
         };
 
-        let challenge = Challenge::new(route, &target, table.public_url(), request);
+        let challenge = Challenge::new(route, &target, table.public_url(), self.ledger.is_some(), request);
         if method.as_str() == "HEAD" {
             return challenge.unpaid().into();
         }
@@ -100,6 +102,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger> Gate<'_, F, H, L> {
             Ok(None) => return challenge.unpaid().into(),
             Err(error) => return answer::bad_request(&error.to_string()).into(),
         };
+        if let Err(error) = payment_identifier::read(payload.get("extensions"), challenge.extensions()) {
+            return answer::bad_request(&error.to_string()).into();
+        }
         let (offers, now) = (challenge.offers(payload.version()), self.host.now());
         match judge(&payload, offers, challenge.extensions(), now, table.smart_wallets()) {
             Ok(payment) => self.charge(payment.for_resource(challenge.resource()), &challenge, &visit, origin).await,
