@@ -38,7 +38,9 @@ impl Copy {
         for entry in js_sys::try_iter(headers).ok()?? {
             let pair: Array = entry.ok()?.unchecked_into();
             let (name, value) = (pair.get(0).as_string()?, pair.get(1).as_string()?);
-            if !NOT_KEPT.contains(&name.as_str()) {
+            // The runtime reads headers as UTF-8; what was something else is lost to us.
+            let readable = !value.contains(char::REPLACEMENT_CHARACTER);
+            if readable && !NOT_KEPT.contains(&name.as_str()) {
                 kept.push((name, value));
             }
         }
