@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::{
+    client::Client,
     ledger::{Command, Reply as LedgerReply},
     time::UnixTime,
 };
@@ -21,6 +22,10 @@ pub trait Request {
     fn header(&self, name: &str) -> Option<String>;
     /// The names of all headers.
     fn header_names(&self) -> Vec<String>;
+    /// What the network knows of the client. Nothing that a client can write itself.
+    fn client(&self) -> Client {
+        Client::default()
+    }
 }
 
 /// The answer of an HTTP service of ours, such as a facilitator.

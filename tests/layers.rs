@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 /// Each room and the rooms it may name by `crate::`. Facts first; nobody reaches up.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("client", &[]),
     ("evm", &[]),
     ("money", &["evm"]),
     ("network", &[]),
@@ -14,8 +15,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("schemes", &["evm", "time", "x402"]),
     ("transports", &["x402"]),
     ("ledger", &["evm", "network", "time", "x402"]),
-    ("ports", &["ledger", "time"]),
-    ("prices", &["evm", "money", "network", "schemes", "transports", "x402"]),
+    ("ports", &["client", "ledger", "time"]),
+    ("prices", &["client", "evm", "money", "network", "schemes", "transports", "x402"]),
     ("facilitator", &["evm", "network", "time", "schemes", "x402", "ports"]),
     // A redirect is read like a request: the target and its dot segments are the price room's.
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
@@ -23,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "gate",
         &[
+            "client",
             "evm",
             "money",
             "network",
@@ -38,7 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "page",
         ],
     ),
-    ("edge", &["time", "ledger", "facilitator", "ports", "prices", "gate"]),
+    ("edge", &["client", "time", "ledger", "facilitator", "ports", "prices", "gate"]),
 ];
 
 /// Every source file with the room it is in.
@@ -128,7 +130,9 @@ fn only_the_edge_knows_the_runtime() {
 #[test]
 fn money_and_facts_have_no_floats_and_nothing_below_the_ports_waits() {
     for (file, (room, source)) in sources() {
-        if ["evm", "money", "network", "time", "x402", "schemes", "transports", "prices"].contains(&room.as_str()) {
+        if ["client", "evm", "money", "network", "time", "x402", "schemes", "transports", "prices"]
+            .contains(&room.as_str())
+        {
             assert!(!source.contains("async "), "{file} is async");
             assert!(!source.contains("f64") && !source.contains("f32"), "{file} has floats");
         }

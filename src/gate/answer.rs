@@ -6,7 +6,7 @@ use super::Ticket;
 use crate::{
     page,
     ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
-    prices::{Route, Snapshot, Target},
+    prices::{Quote, Snapshot, Target},
     schemes::Refusal,
     transports::{http, http_v1},
     x402::{PaymentRequired, PaymentRequirements, ResourceInfo, SettlementResponse, X402Version, v1},
@@ -64,7 +64,7 @@ const V1_UNPAID: &str = "X-PAYMENT header is required";
 /// The 402 of one request: what is sold, the offers of both versions, and who asks.
 #[derive(Debug)]
 pub struct Challenge<'a> {
-    route: &'a Route,
+    quote: Quote<'a>,
     resource: ResourceInfo,
     v1_offers: Vec<PaymentRequirements>,
     head_only: bool,
@@ -72,12 +72,12 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// The challenge of `route` for this request.
-    pub fn new(route: &'a Route, target: &Target<'_>, public_url: Option<&str>, request: &impl Request) -> Self {
-        let resource = route.resource(target, public_url);
+    /// The challenge of `quote` for this request.
+    pub fn new(quote: Quote<'a>, target: &Target<'_>, public_url: Option<&str>, request: &impl Request) -> Self {
+        let resource = quote.route.resource(target, public_url);
         Self {
-            v1_offers: route.accepts_v1(&resource),
-            route,
+            v1_offers: quote.accepts_v1(&resource),
+            quote,
             resource,
             head_only: request.method().eq_ignore_ascii_case("HEAD"),
             html: page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref()),
@@ -88,7 +88,7 @@ impl<'a> Challenge<'a> {
     pub fn offers(&self, version: X402Version) -> &[PaymentRequirements] {
         match version {
             X402Version::V1 => &self.v1_offers,
-            X402Version::V2 => self.route.accepts(),
+            X402Version::V2 => self.quote.accepts(),
         }
     }
 
@@ -99,7 +99,7 @@ impl<'a> Challenge<'a> {
 
     /// The extensions we advertise.
     pub fn extensions(&self) -> &Map<String, Value> {
-        self.route.extensions()
+        self.quote.route.extensions()
     }
 
     /// Nobody has paid yet.
@@ -135,7 +135,8 @@ impl<'a> Challenge<'a> {
     }
 
     fn answer(&self, v2_error: &str, v1_error: &str, payer: Option<&str>) -> OurAnswer {
-        let required = PaymentRequired::new(v2_error, &self.resource, self.route.accepts(), self.route.extensions());
+        let required =
+            PaymentRequired::new(v2_error, &self.resource, self.quote.accepts(), self.quote.route.extensions());
         let mut headers = vec![
             (http::PAYMENT_REQUIRED, http::encode_header(&required)),
             ("Cache-Control", "no-store".to_owned()),
@@ -145,7 +146,7 @@ impl<'a> Challenge<'a> {
         let body = if self.html {
             headers.push(("Content-Type", "text/html; charset=utf-8".to_owned()));
             headers.push(("Content-Security-Policy", page::CONTENT_SECURITY_POLICY.to_owned()));
-            page::paywall(&self.resource, self.route.accepts(), v2_error)
+            page::paywall(&self.resource, self.quote.accepts(), v2_error)
         } else {
             headers.push(("Content-Type", "application/json".to_owned()));
             v1::body(v1_error, &self.v1_offers, payer).to_string()
@@ -242,6 +243,16 @@ pub fn ledger_down() -> OurAnswer {
 /// The client's request makes no sense.
 pub fn bad_request(detail: &str) -> OurAnswer {
     problem(400, "Bad Request", detail, None)
+}
+
+/// The owner does not want this request.
+pub fn denied() -> OurAnswer {
+    problem(403, "Forbidden", "This site does not serve such requests, paid or not.", None)
+}
+
+/// The document prices this path under other names of the site.
+pub fn misdirected() -> OurAnswer {
+    problem(421, "Misdirected Request", "This path has a price under another name of this site; ask there.", None)
 }
 
 /// The bindings do not say where the origin is.

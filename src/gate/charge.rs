@@ -292,7 +292,7 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
     /// the client pays.
     fn is_free_of_charge<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> bool {
         match self.redirect(answer, visit) {
-            Some(Destination::Here { path, .. }) => visit.table.is_priced(&path),
+            Some(Destination::Here { path, .. }) => visit.is_priced(&path),
             Some(Destination::Elsewhere) => false,
             None => answer.status() >= 400 || answer.status() == 304,
         }

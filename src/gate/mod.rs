@@ -12,10 +12,13 @@ mod ticket;
 use std::time::Duration;
 
 use crate::{
+    client::Client,
     evm::keccak256,
-    origin::{Destination, canonical_name, destination, free_forward},
+    origin::{Destination, destination, free_forward},
     ports::{Clock, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
-    prices::{BadTarget, Decision, Method, Methods, PriceTable, Snapshot, Target},
+    prices::{
+        Ambiguity, BadTarget, Decision, Headers, Inquiry, Method, Methods, PriceTable, Snapshot, Target, canonical_name,
+    },
     transports::http,
 };
 
@@ -81,16 +84,20 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
         };
         let visit = Visit { request, target, table };
 
-        if is_preflight(&method, request) && table.is_priced(target.path) {
+        if is_preflight(&method, request) && visit.is_priced(target.path) {
             return answer::preflight(request).into();
         }
-        let route = match table.decide(target.path, &visit.methods(&method)) {
-            Decision::Free => return self.relay(&visit, origin).await,
-            Decision::Ambiguous => return answer::bad_request(AMBIGUOUS).into(),
-            Decision::Priced(route) => route,
+        let quote = match visit.decide(&method, &request.client()) {
+            Decision::Unpriced | Decision::Free(_) | Decision::Observed(_) | Decision::OutsideRollout(_) => {
+                return self.relay(&visit, origin).await;
+            }
+            Decision::Denied(_) => return answer::denied().into(),
+            Decision::Ambiguous(Ambiguity::Host) => return answer::misdirected().into(),
+            Decision::Ambiguous(_) => return answer::bad_request(AMBIGUOUS).into(),
+            Decision::Priced(quote) => quote,
         };
 
-        let challenge = Challenge::new(route, &target, table.public_url(), request);
+        let challenge = Challenge::new(quote, &target, visit.public_url(), request);
         if method.as_str() == "HEAD" {
             return challenge.unpaid().into();
         }
@@ -139,11 +146,33 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
     /// Where the answer redirects to, if it does.
     fn redirect<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> Option<Destination> {
         let location = (300..400).contains(&answer.status()).then(|| answer.header("Location")).flatten()?;
-        Some(destination(&location, &visit.target, self.origin_url, visit.table.public_url()))
+        Some(destination(&location, &visit.target, self.origin_url, visit.public_url()))
     }
 }
 
-impl<R: Request> Visit<'_, R> {
+impl<'a, R: Request> Visit<'a, R> {
+    /// What the request costs.
+    fn decide(&self, method: &Method, client: &Client) -> Decision<'a> {
+        self.table.decide(&Inquiry {
+            methods: &self.methods(method),
+            authority: self.target.authority,
+            path: self.target.path,
+            query: self.target.query,
+            headers: &RequestHeaders(self.request),
+            client,
+        })
+    }
+
+    /// Whether a path of the same site has a route.
+    fn is_priced(&self, path: &str) -> bool {
+        self.table.is_priced(self.target.authority, path)
+    }
+
+    /// Scheme and host that clients of this site use, where the owner has said it.
+    fn public_url(&self) -> Option<&'a str> {
+        self.table.site(self.target.authority)?.public_url()
+    }
+
     /// Names the request for the ledger: a payment is owed to the one it was first presented for.
     fn name(&self) -> String {
         let text = format!("{} {}{}", self.request.method(), self.target.path, self.target.query);
@@ -167,10 +196,24 @@ impl<R: Request> Visit<'_, R> {
     }
 }
 
+/// The request's headers, as prices see them.
+struct RequestHeaders<'a, R>(&'a R);
+
+impl<R: Request> Headers for RequestHeaders<'_, R> {
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.header(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.header_names()
+    }
+}
+
 fn is_preflight(method: &Method, request: &impl Request) -> bool {
     method.as_str() == "OPTIONS" && request.header("Access-Control-Request-Method").is_some()
 }
 
 const MANGLED_PATH: &str =
     "a path with backslashes, fragments or dot segments cannot be forwarded as it is; spell it plainly";
-const AMBIGUOUS: &str = "the path or the method can be read in several ways that differ in price; spell it plainly";
+const AMBIGUOUS: &str =
+    "the path, the method, a header or a parameter can be read in several ways that differ in price; spell it plainly";

@@ -5,6 +5,7 @@ use crate::{
     money::Amount,
     network::Network,
     ports::{Forward, HeaderEdits},
+    prices::canonical_name,
     transports::{http, http_v1},
 };
 
@@ -84,11 +85,6 @@ fn ends_here(name: &str) -> bool {
     name.starts_with(OUR_PREFIX)
         || PATH_OVERRIDES.contains(&name.as_str())
         || PROTOCOL_HEADERS.iter().any(|header| header.eq_ignore_ascii_case(&name))
-}
-
-/// A header's name as the most careless server reads it.
-pub fn canonical_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
 /// Headers of an answer in which only we may speak, and those of the origin's word to us.

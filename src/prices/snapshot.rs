@@ -75,7 +75,8 @@ impl Snapshot {
     }
 }
 
-fn version_of(text: &str) -> String {
+/// Names a document: the first 12 hex digits of its SHA-256.
+pub fn version_of(text: &str) -> String {
     hex::encode(&Sha256::digest(text.as_bytes())[..6])
 }
 

@@ -13,12 +13,13 @@ use std::{
 
 use serde_json::{Value, json};
 use x402_edge::{
+    client::Client,
     gate::{Answer, Gate, OurAnswer},
     ledger::{self, Command, Payment, Reply as LedgerReply},
     ports::{
         Clock, Fetch, Forward, HeaderEdits, Journal, Ledger, LedgerDown, NoAnswer, Origin, OriginAnswer, Reply, Request,
     },
-    prices::Snapshot,
+    prices::{Decision, Headers, Inquiry, Method, PriceTable, Snapshot},
     time::UnixTime,
 };
 
@@ -43,6 +44,7 @@ pub struct FakeRequest {
     pub method: String,
     pub url: String,
     pub headers: Vec<(String, String)>,
+    pub client: Client,
 }
 
 impl FakeRequest {
@@ -51,7 +53,7 @@ impl FakeRequest {
     }
 
     pub fn new(method: &str, url: &str) -> Self {
-        Self { method: method.to_owned(), url: url.to_owned(), headers: Vec::new() }
+        Self { method: method.to_owned(), url: url.to_owned(), headers: Vec::new(), client: Client::default() }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -72,6 +74,9 @@ impl Request for FakeRequest {
     }
     fn header_names(&self) -> Vec<String> {
         self.headers.iter().map(|(name, _)| name.to_lowercase()).collect()
+    }
+    fn client(&self) -> Client {
+        self.client.clone()
     }
 }
 
@@ -230,6 +235,28 @@ impl Journal for World {
     fn fault(&self, text: &str) {
         self.faults.borrow_mut().push(text.to_owned());
     }
+}
+
+/// What the table says of a request with nothing but a method and a path.
+pub fn decide<'a>(table: &'a PriceTable, method: &str, path: &str) -> Decision<'a> {
+    ask(table, method, &format!("https://example.com{path}"), &[], &Client::default())
+}
+
+/// What the table says of a request.
+pub fn ask<'a>(
+    table: &'a PriceTable,
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    client: &Client,
+) -> Decision<'a> {
+    let rest = url.split_once("://").unwrap().1;
+    let (authority, target) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let headers: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let methods = Method::parse(method).unwrap().readings();
+    table.decide(&Inquiry { methods: &methods, authority, path, query, headers: &headers as &dyn Headers, client })
 }
 
 /// The value of one of our headers.
