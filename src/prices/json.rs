@@ -12,6 +12,9 @@ use super::{
     diagnosis::{keep, meant},
 };
 
+/// Problems after which nothing is suggested any more.
+const MAX_HINTS: usize = 1_000;
+
 /// A value and its JSON pointer (RFC 6901).
 #[derive(Debug, Clone)]
 pub(super) struct Node<'a> {
@@ -136,7 +139,9 @@ impl<'a> Node<'a> {
     pub(super) fn members(&self, allowed: &[&str], problems: &mut Vec<Diagnosis>) -> Option<Members<'a>> {
         let members = self.object(problems)?;
         for (key, node) in members.iter().filter(|(key, _)| !allowed.contains(&key.as_str())) {
-            problems.push(unknown_key(key, node, allowed));
+            // Finding what was meant takes time, and nobody reads that many.
+            let is_read = problems.len() < MAX_HINTS;
+            problems.push(if is_read { unknown_key(key, node, allowed) } else { Diagnosis::new("", "unknown key") });
         }
         Some(members)
     }
@@ -169,7 +174,8 @@ impl<'a> Node<'a> {
             return Ok(word);
         }
         let quoted: Vec<String> = allowed.iter().map(|word| format!("\"{word}\"")).collect();
-        let hint = meant(&text, allowed).map_or_else(String::new, |word| format!("; did you mean \"{word}\"?"));
+        let near = meant(&text, allowed).filter(|_| allowed.len() > 1);
+        let hint = near.map_or_else(String::new, |word| format!("; did you mean \"{word}\"?"));
         Err(self.problem(format!("expected {}{hint}", quoted.join(" or "))))
     }
 

@@ -11,6 +11,9 @@ use super::{
 /// Places in pairs of patterns that are looked at.
 const MAX_STEPS: usize = 1_000_000;
 
+/// Pairs of one group that are looked at.
+const MAX_PAIRS: usize = 20_000;
+
 /// Patterns that may tie: equally specific, for the same method, with the same plain beginning.
 type Group<'a> = (&'a [Rank], Option<&'a Method>, Vec<&'a [Token]>);
 
@@ -37,31 +40,51 @@ pub(super) fn find_ties(routes: &[Route], problems: &mut Vec<Diagnosis>) {
     // The order of a hash map must not decide what is told.
     groups.sort_by(|a, b| a.first().map(|route| &route.pointer).cmp(&b.first().map(|route| &route.pointer)));
     for group in groups {
-        let mut ends: Vec<(String, &Route)> =
-            group.iter().map(|route| (reversed_end(&route.pattern), *route)).collect();
-        ends.sort_by(|a, b| (&a.0, &a.1.pointer).cmp(&(&b.0, &b.1.pointer)));
-        for (index, (end, route)) in ends.iter().enumerate() {
-            // Both can only cover a path if one's end is the end of the other's.
-            for (_, other) in ends[index + 1..].iter().take_while(|(longer, _)| longer.starts_with(end.as_str())) {
-                // Each pair costs something, however short.
-                budget = budget.saturating_sub(10);
-                let Some(tie) = overlap(route.pattern.tokens(), other.pattern.tokens(), &mut budget) else {
-                    problems.push(Diagnosis::new(
-                        &route.pointer,
-                        "too many routes with wildcards inside their segments look alike; use /* or :param instead",
-                    ));
-                    return;
-                };
-                if tie {
-                    let message = format!(
-                        "ties with {}: some paths are covered by both, and neither is more specific; change one",
-                        other.pointer
-                    );
-                    problems.push(Diagnosis::new(&route.pointer, message));
-                }
+        let Some(pairs) = pairs(&group) else {
+            problems.push(too_many(group.first()));
+            continue;
+        };
+        for (route, other) in pairs {
+            let Some(tie) = overlap(route.pattern.tokens(), other.pattern.tokens(), &mut budget) else {
+                problems.push(too_many(Some(&route)));
+                return;
+            };
+            if tie {
+                let message = format!(
+                    "ties with {}: some paths are covered by both, and neither is more specific; change one",
+                    other.pointer
+                );
+                problems.push(Diagnosis::new(&route.pointer, message));
             }
         }
     }
+}
+
+fn too_many(route: Option<&&Route>) -> Diagnosis {
+    Diagnosis::new(
+        route.map_or("", |route| route.pointer.as_str()),
+        "too many routes with wildcards inside their segments look alike; use /* or :param instead",
+    )
+}
+
+/// Those of a group of which one's beginning is the other's beginning, or one's end the other's end, whichever
+/// tells more of them apart. Nothing where both leave too many.
+fn pairs<'a>(group: &[&'a Route]) -> Option<Vec<(&'a Route, &'a Route)>> {
+    let by = |text: fn(&Pattern) -> String| {
+        let mut texts: Vec<(String, &Route)> = group.iter().map(|route| (text(&route.pattern), *route)).collect();
+        texts.sort_by(|a, b| (&a.0, &a.1.pointer).cmp(&(&b.0, &b.1.pointer)));
+        let mut pairs = Vec::new();
+        for (index, (text, route)) in texts.iter().enumerate() {
+            for (_, other) in texts[index + 1..].iter().take_while(|(longer, _)| longer.starts_with(text.as_str())) {
+                pairs.push((*route, *other));
+                if pairs.len() > MAX_PAIRS {
+                    return None;
+                }
+            }
+        }
+        Some(pairs)
+    };
+    by(reversed_end).or_else(|| by(plain_beginning))
 }
 
 /// The segments that are literals or parameters, up to the first other one; and whether there is no other.
@@ -77,6 +100,15 @@ fn beginning(mut tokens: &[Token]) -> (Vec<&[Token]>, bool) {
         tokens = after;
     }
     (segments, true)
+}
+
+/// The text before the first wildcard.
+fn plain_beginning(pattern: &Pattern) -> String {
+    let texts = pattern
+        .tokens()
+        .iter()
+        .map_while(|token| if let Token::Text(text) = token { Some(text.as_str()) } else { None });
+    texts.collect()
 }
 
 /// The text after the last wildcard, backwards.
