@@ -15,6 +15,9 @@ use super::{
 /// Problems after which nothing is suggested any more.
 const MAX_HINTS: usize = 1_000;
 
+/// Members of an object that are compared one by one: faster than hashing them.
+const FEW: usize = 16;
+
 /// A value and its JSON pointer (RFC 6901).
 #[derive(Debug, Clone)]
 pub(super) struct Node<'a> {
@@ -123,10 +126,12 @@ impl<'a> Node<'a> {
             return None;
         };
         let mut members: Vec<(String, Self)> = Vec::with_capacity(pairs.len());
+        let few = pairs.len() <= FEW;
         let mut seen = HashSet::new();
         for (key, raw) in pairs {
             let node = self.child(&key, raw);
-            if seen.insert(key.clone()) {
+            let is_new = if few { members.iter().all(|(known, _)| *known != key) } else { seen.insert(key.clone()) };
+            if is_new {
                 members.push((key, node));
             } else {
                 problems.push(Diagnosis::new(&node.pointer, "this key is written twice; keep one"));

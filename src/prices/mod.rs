@@ -3,6 +3,7 @@
 //! A document is used whole or not at all. Every way a server could read a request's path, parameters and headers
 //! is judged, so that no spelling of a priced request is free.
 
+mod challenge;
 mod decision;
 mod diagnosis;
 mod document;

@@ -85,8 +85,8 @@ impl<'a> Draft<'a> {
             "scheme": exact::SCHEME,
             "network": network.to_string(),
             "amount": amount.to_string(),
-            "asset": asset.to_string(),
-            "payTo": pay_to.to_string(),
+            "asset": self.tokens.written(asset),
+            "payTo": self.tokens.written(pay_to),
             "maxTimeoutSeconds": timeout,
             "extra": extra,
         });

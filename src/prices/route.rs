@@ -72,7 +72,7 @@ impl Route {
         let members = node.members(&allowed, problems)?;
         let rules = members.get("rules").map_or_else(Vec::new, |node| read_rules(node, scope, tokens, problems));
         let terms = Terms::read(node, &members, scope, tokens, problems);
-        let scope = scope.charging(&members, problems);
+        let (mode, rollout) = scope.charging(&members, problems);
         let quota = members.get("quota").and_then(|node| Quota::read(node, problems));
         let challenge = members.read("challenge", |node| node.word(&["401"]), problems);
         let resource = read_resource(&members, problems);
@@ -101,8 +101,8 @@ impl Route {
             pattern: pattern?,
             terms: terms?,
             rules,
-            mode: scope.mode,
-            rollout: scope.rollout,
+            mode,
+            rollout,
             quota,
             challenges_401: challenge.is_some(),
             resource,

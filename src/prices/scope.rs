@@ -1,5 +1,9 @@
 //! What a route takes from its host and the document where it is silent.
 
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+use crate::x402::PaymentRequirements;
+
 use super::{
     Diagnosis,
     json::Members,
@@ -22,11 +26,13 @@ pub enum Mode {
 }
 
 /// Inherited values; each is valid already.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Scope {
     pub(super) defaults: Defaults,
-    pub(super) mode: Mode,
-    pub(super) rollout: Rollout,
+    mode: Mode,
+    rollout: Rollout,
+    /// Offers by how they are written: most routes of a site cost the same.
+    pub(super) offers: RefCell<HashMap<String, Rc<[PaymentRequirements]>>>,
 }
 
 impl Scope {
@@ -35,6 +41,7 @@ impl Scope {
     pub(super) fn within(&self, members: &Members<'_>, tokens: &Tokens, problems: &mut Vec<Diagnosis>) -> Self {
         let defaults = &self.defaults;
         let network = |node: &_| offer::read_network(node, tokens);
+        let (mode, rollout) = self.charging(members, problems);
         Self {
             defaults: Defaults {
                 pay_to: members.read("payTo", offer::read_pay_to, problems).or(defaults.pay_to),
@@ -44,18 +51,16 @@ impl Scope {
                     .read("maxTimeoutSeconds", offer::read_timeout, problems)
                     .or(defaults.max_timeout_seconds),
             },
-            ..self.charging(members, problems)
+            mode,
+            rollout,
+            offers: RefCell::default(),
         }
     }
 
-    /// The same with another `mode` and `rollout`, where `members` say one.
-    #[must_use]
-    pub(super) fn charging(&self, members: &Members<'_>, problems: &mut Vec<Diagnosis>) -> Self {
+    /// Whether and to whom prices are charged, where `members` may say it otherwise.
+    pub(super) fn charging(&self, members: &Members<'_>, problems: &mut Vec<Diagnosis>) -> (Mode, Rollout) {
         let mode = members.read("mode", |node| node.word(&["charge", "observe"]), problems);
-        Self {
-            defaults: self.defaults.clone(),
-            mode: mode.map_or(self.mode, |mode| if mode == "observe" { Mode::Observe } else { Mode::Charge }),
-            rollout: members.read("rollout", Rollout::read, problems).unwrap_or(self.rollout),
-        }
+        let mode = mode.map_or(self.mode, |mode| if mode == "observe" { Mode::Observe } else { Mode::Charge });
+        (mode, members.read("rollout", Rollout::read, problems).unwrap_or(self.rollout))
     }
 }

@@ -1,11 +1,10 @@
 //! The price table: a document that is safe to use, and what it says about a request.
 
-use crate::{
-    evm::Address, network::Network, schemes::SmartWallets, transports::http::encode_header, x402::PaymentRequired,
-};
+use crate::{evm::Address, network::Network, schemes::SmartWallets};
 
 use super::{
     Ambiguity, Decision, Diagnosis, Inquiry, Route, Site, Token,
+    challenge::Challenges,
     decision::strictest,
     document::{Document, SiteEntry},
     host::Hosts,
@@ -14,9 +13,6 @@ use super::{
     ties::find_ties,
     token::Tokens,
 };
-
-/// A 402's header may be so long without its URL. Node.js clients fail on 16 KB of headers in all.
-const MAX_CHALLENGE_BYTES: usize = 8 * 1024;
 
 /// Problems that are told of one document.
 const MAX_PROBLEMS: usize = 200;
@@ -83,6 +79,7 @@ impl PriceTable {
     fn compile(document: Document, problems: &mut Vec<Diagnosis>) -> Self {
         let only_named = document.others.is_none();
         let mut hosts = Hosts::default();
+        let mut challenges = Challenges::default();
         let mut sites = Vec::new();
         for entry in [document.others.unwrap_or_default()].into_iter().chain(document.named) {
             let SiteEntry { host, pointer, public_url, routes } = entry;
@@ -90,7 +87,7 @@ impl PriceTable {
                 problems.push(Diagnosis::new(pointer, "this host is written twice; keep one"));
             }
             find_ties(&routes, problems);
-            problems.extend(routes.iter().filter_map(challenge_problem));
+            problems.extend(routes.iter().filter_map(|route| challenges.problem(route)));
             sites.push(Site::new(host, public_url, routes));
         }
         Self {
@@ -194,21 +191,4 @@ impl PriceTable {
     pub const fn is_empty(&self) -> bool {
         self.route_count == 0
     }
-}
-
-/// A route or rule whose 402 would be too long for clients.
-fn challenge_problem(route: &Route) -> Option<Diagnosis> {
-    let all_terms = std::iter::once(route.terms()).chain(route.rules().iter().map(super::Rule::terms));
-    let bytes = all_terms
-        .map(|terms| {
-            let challenge = PaymentRequired::new("", route.description(), terms.accepts(), route.extensions());
-            encode_header(&challenge).len()
-        })
-        .max()
-        .filter(|bytes| *bytes > MAX_CHALLENGE_BYTES)?;
-    let message = format!(
-        "the header of this route's 402 would have {bytes} bytes, {MAX_CHALLENGE_BYTES} are allowed: \
-         shorten the description and extensions, or offer fewer ways to pay"
-    );
-    Some(Diagnosis::new(route.pointer(), message))
 }

@@ -1,5 +1,7 @@
 //! What a request is answered with: the terms of a route, or of one of its rules.
 
+use std::rc::Rc;
+
 use crate::x402::PaymentRequirements;
 
 use super::{
@@ -22,7 +24,7 @@ pub enum Terms {
     /// Nothing.
     Free,
     /// One of these offers is to be paid; there is at least one.
-    Offers(Vec<PaymentRequirements>),
+    Offers(Rc<[PaymentRequirements]>),
     /// It is refused: 403.
     Denied,
 }
@@ -61,8 +63,7 @@ impl Terms {
         }
         let short = members.only(&offer::KEYS);
         let Some(accepts) = members.get("accepts") else {
-            let draft = Draft { pointer: &node.pointer, members: &short, tokens };
-            return draft.resolve(&scope.defaults, problems).map(|offer| Self::Offers(vec![offer]));
+            return read_short(node, &short, scope, tokens, problems).map(Self::Offers);
         };
         for (key, node) in short.iter() {
             problems.push(Diagnosis::new(
@@ -71,12 +72,31 @@ impl Terms {
             ));
         }
         let offers = read_accepts(accepts, scope, tokens, problems);
-        (problems.len() == before).then_some(Self::Offers(offers))
+        (problems.len() == before).then_some(Self::Offers(offers.into()))
     }
 }
 
 fn says_terms(key: &str) -> bool {
     KEYS.contains(&key) || offer::KEYS.contains(&key)
+}
+
+/// One offer; written in the same words before, it is the same one.
+fn read_short(
+    node: &Node<'_>,
+    short: &Members<'_>,
+    scope: &Scope,
+    tokens: &Tokens,
+    problems: &mut Vec<Diagnosis>,
+) -> Option<Rc<[PaymentRequirements]>> {
+    let words: Vec<&str> = short.iter().flat_map(|(key, node)| [key.as_str(), node.text()]).collect();
+    let words = words.join("\n");
+    if let Some(known) = scope.offers.borrow().get(&words) {
+        return Some(Rc::clone(known));
+    }
+    let offer = Draft { pointer: &node.pointer, members: short, tokens }.resolve(&scope.defaults, problems)?;
+    let offers: Rc<[PaymentRequirements]> = [offer].into();
+    scope.offers.borrow_mut().insert(words, Rc::clone(&offers));
+    Some(offers)
 }
 
 fn read_accepts(

@@ -1,5 +1,7 @@
 //! Networks and tokens: those built in, and those that the document adds.
 
+use std::{cell::RefCell, collections::HashMap};
+
 use crate::{
     evm::Address,
     money::{KnownAsset, TransferMethod, default_asset, known_asset, known_symbol},
@@ -55,6 +57,8 @@ pub(super) struct Tokens {
     pub(super) declared: Vec<Token>,
     names: Vec<(String, Network)>,
     pub(super) rpc: Vec<(Network, Vec<String>)>,
+    /// Addresses as they are written: checksums take time, and most offers name the same two.
+    written: RefCell<HashMap<Address, String>>,
 }
 
 impl Tokens {
@@ -143,7 +147,7 @@ impl Tokens {
         let version = members.read("version", read_domain_text, problems);
         let (network, address, decimals) = (network?, address?, decimals?);
         let chain = network.chain_id();
-        if known_symbol(chain, &ticker).is_some_and(|known| known.address.parse() != Ok(address)) {
+        if known_symbol(chain, &ticker).is_some_and(|known| known.contract() != Some(address)) {
             problems
                 .push(Diagnosis::new(&node.pointer, "this ticker is built in with another address; choose another"));
         }
@@ -172,6 +176,11 @@ impl Tokens {
         text.parse().ok().or_else(|| Network::from_v1_name(text)).or_else(declared)
     }
 
+    /// An address with its checksum.
+    pub(super) fn written(&self, address: Address) -> String {
+        self.written.borrow_mut().entry(address).or_insert_with(|| address.to_string()).clone()
+    }
+
     fn on(&self, network: Network) -> impl Iterator<Item = &Token> {
         self.declared.iter().filter(move |token| token.network == network)
     }
@@ -189,8 +198,7 @@ impl Tokens {
     /// What `$` means on a chain: its first built-in token, else the only one declared for it.
     pub(super) fn default_of(&self, network: Network) -> Option<Known<'_>> {
         if let Some(known) = default_asset(network.chain_id()) {
-            let address = known.address.parse().ok()?;
-            return self.by_address(network, &address);
+            return self.by_address(network, &known.contract()?);
         }
         let mut declared = self.on(network);
         let first = declared.next()?;
@@ -214,7 +222,7 @@ impl<'a> From<&'a Token> for Known<'a> {
 fn built_in(known: &'static KnownAsset) -> Option<Known<'static>> {
     Some(Known {
         ticker: known.symbol,
-        address: known.address.parse().ok()?,
+        address: known.contract()?,
         decimals: known.decimals,
         name: known.name,
         version: known.version,
