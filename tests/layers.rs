@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("transports", &["x402"]),
     ("ledger", &["evm", "network", "time", "x402"]),
     ("ports", &["client", "ledger", "time"]),
-    ("prices", &["client", "evm", "money", "network", "schemes", "transports", "x402"]),
+    ("prices", &["client", "evm", "money", "network", "time", "schemes", "transports", "x402"]),
     ("facilitator", &["evm", "network", "time", "schemes", "x402", "ports"]),
     // A redirect is read like a request: the target and its dot segments are the price room's.
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use x402_edge::prices::{Ambiguity, Decision, Method, Methods, Pattern, PriceTable, readings};
 
-fn document(routes: Value) -> String {
+fn document(routes: &Value) -> String {
     json!({
         "payTo": "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB", "network": "base-sepolia",
         "facilitators": ["https://facilitator.example"], "routes": routes,
@@ -22,7 +22,7 @@ fn table_of(keys: Vec<String>) -> (PriceTable, Vec<String>) {
     let mut keys = keys;
     loop {
         let routes: Map<String, Value> = keys.iter().map(|key| (key.clone(), json!({"price": "$0.01"}))).collect();
-        match PriceTable::parse(&document(Value::Object(routes))) {
+        match PriceTable::parse(&document(&Value::Object(routes))) {
             Ok(table) => return (table, keys),
             Err(problems) => {
                 let bad = |key: &String| {
@@ -173,7 +173,7 @@ proptest! {
 
 #[test]
 fn ties_are_told_with_both_places() {
-    let problems = PriceTable::parse(&document(json!({
+    let problems = PriceTable::parse(&document(&json!({
         "/files/*b": {"price": "1"}, "/files/a*": {"price": "2"}, "GET /files/b*": {"price": "3"},
     })))
     .unwrap_err();
@@ -192,18 +192,18 @@ fn ten_thousand_routes_with_wildcards_inside_are_read_or_refused_soon() {
         Value::Object((0..10_000).map(|n| (text(n), json!({"price": "$0.01"}))).collect())
     };
     // Each in its own folder, or with its own ending: nothing ties.
-    assert!(PriceTable::parse(&document(routes(|n| format!("/p{n}/*.pdf")))).is_ok());
-    assert!(PriceTable::parse(&document(routes(|n| format!("/files/*-{n:05}.pdf")))).is_ok());
-    assert!(PriceTable::parse(&document(routes(|n| format!("/item-{n:05}-*")))).is_ok());
+    assert!(PriceTable::parse(&document(&routes(|n| format!("/p{n}/*.pdf")))).is_ok());
+    assert!(PriceTable::parse(&document(&routes(|n| format!("/files/*-{n:05}.pdf")))).is_ok());
+    assert!(PriceTable::parse(&document(&routes(|n| format!("/item-{n:05}-*")))).is_ok());
     // All alike: some ties are told, or that there are too many to look at.
-    let problems = PriceTable::parse(&document(routes(|n| format!("/*{n:05}*")))).unwrap_err();
+    let problems = PriceTable::parse(&document(&routes(|n| format!("/*{n:05}*")))).unwrap_err();
     assert!(problems[0].message.starts_with("too many routes"), "{}", problems[0]);
 }
 
 #[test]
 fn a_deep_or_long_pattern_is_refused() {
     for key in [format!("/{}", "a/".repeat(100)), format!("/{}", "a".repeat(3000))] {
-        let problems = PriceTable::parse(&document(json!({ key: {"price": "1"} }))).unwrap_err();
+        let problems = PriceTable::parse(&document(&json!({ key: {"price": "1"} }))).unwrap_err();
         assert_eq!(problems[0].message, "a path pattern has at most 2048 bytes in 64 segments");
     }
 }

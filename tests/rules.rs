@@ -201,6 +201,7 @@ proptest! {
         let said = at(&table, &format!("https://a.example/x?{}", query.join(between)), &[]);
         let honest = !pairs.is_empty()
             && pairs.iter().any(|(name, _)| *name != "x")
+            && !pairs.iter().any(|(_, value)| value.contains(';'))
             && pairs.iter().filter(|(name, _)| *name != "x").all(|(name, value)| {
                 ["plan", "pl%61n"].contains(name) && ["trial", "%74rial"].contains(value)
             })
@@ -452,6 +453,7 @@ fn each_mistake_in_a_rule_is_told_with_its_place() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_other_mistake_is_told_with_its_place() {
     let token = |more: &Value| {
         let mut token = json!({"address": "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", "decimals": 6, "name": "T", "version": "1"});

@@ -6,8 +6,9 @@ use super::Ticket;
 use crate::{
     page,
     ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
-    prices::{Quote, Snapshot, Target},
+    prices::{Inquiry, Quote, Snapshot, Target},
     schemes::Refusal,
+    time::UnixTime,
     transports::{http, http_v1},
     x402::{PaymentRequired, PaymentRequirements, ResourceInfo, SettlementResponse, X402Version, v1},
 };
@@ -89,6 +90,21 @@ impl<'a> Challenge<'a> {
         match version {
             X402Version::V1 => &self.v1_offers,
             X402Version::V2 => self.quote.accepts(),
+        }
+    }
+
+    /// Offers from before an edit that are still honoured, in the shape of a version.
+    pub fn honoured(
+        &self,
+        prices: &Snapshot,
+        inquiry: &Inquiry<'_>,
+        version: X402Version,
+        now: UnixTime,
+    ) -> Vec<PaymentRequirements> {
+        let offers = prices.honoured(inquiry, now);
+        match version {
+            X402Version::V1 => offers.iter().filter_map(|offer| v1::requirements(offer, &self.resource)).collect(),
+            X402Version::V2 => offers,
         }
     }
 

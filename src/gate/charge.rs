@@ -5,7 +5,7 @@ use crate::{
     ledger::{Command, Outcome, Presentation, Reply},
     money::Amount,
     origin::{Destination, Paid, paid_answer_edits, paid_forward, relayed_answer_edits},
-    ports::{Clock, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
+    ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
     schemes::{CheckedPayment, Refusal, exact},
     x402::{PaymentPayload, PaymentRequirements, SettleAttempt, SettlementResponse, X402Version},
 };
@@ -23,7 +23,7 @@ struct Purchase<'a, R> {
     paid: Paid,
 }
 
-impl<F: Fetch, C: Clock, J: Journal, L: Ledger> Gate<'_, F, C, J, L> {
+impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L, N> {
     /// Presents the payment to the ledger, and does what it says.
     pub(super) async fn charge<R: Request, O: Origin>(
         &self,

@@ -130,6 +130,11 @@ impl Route {
         self.method.as_ref()
     }
 
+    /// The paths it is for.
+    pub const fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
     /// Its own terms: for requests that no rule is for.
     pub const fn terms(&self) -> &Terms {
         &self.terms

@@ -17,7 +17,8 @@ use x402_edge::{
     gate::{Answer, Gate, OurAnswer},
     ledger::{self, Command, Payment, Reply as LedgerReply},
     ports::{
-        Clock, Fetch, Forward, HeaderEdits, Journal, Ledger, LedgerDown, NoAnswer, Origin, OriginAnswer, Reply, Request,
+        Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, HeaderEdits, Journal, Ledger, LedgerDown, NoAnswer,
+        Observation, Origin, OriginAnswer, Reply, Request,
     },
     prices::{Decision, Headers, Inquiry, Method, PriceTable, Snapshot},
     time::UnixTime,
@@ -113,6 +114,10 @@ pub struct World {
     pub with_ledger: bool,
     pub ledger_down: Cell<bool>,
     pub payments: RefCell<BTreeMap<(String, String), Payment>>,
+    /// Free requests taken, by counter and client.
+    pub taken: RefCell<BTreeMap<(String, String), u64>>,
+    pub counter_down: Cell<bool>,
+    pub observed: RefCell<Vec<Observation>>,
 }
 
 pub const PRICES: &str = r#"{
@@ -152,6 +157,9 @@ impl World {
             with_ledger: true,
             ledger_down: Cell::new(false),
             payments: RefCell::default(),
+            taken: RefCell::default(),
+            counter_down: Cell::new(false),
+            observed: RefCell::default(),
         }
     }
 
@@ -162,6 +170,7 @@ impl World {
             clock: self,
             journal: self,
             ledger: self.with_ledger.then_some(self),
+            counter: Some(self),
             origin_url: self.origin_url,
         };
         now(gate.serve(request, self))
@@ -222,6 +231,26 @@ impl Ledger for World {
         let (payment, reply) = ledger::apply(known, command, Clock::now(self));
         self.payments.borrow_mut().extend(payment.map(|payment| (key, payment)));
         Ok(reply)
+    }
+}
+
+impl Counter for World {
+    async fn take(&self, request: &FreeRequest) -> Result<bool, CounterDown> {
+        if self.counter_down.get() {
+            return Err(CounterDown);
+        }
+        let mut taken = self.taken.borrow_mut();
+        let all: u64 =
+            taken.iter().filter(|((counter, _), _)| *counter == request.counter).map(|(_, count)| count).sum();
+        let count = taken.entry((request.counter.clone(), request.client.clone())).or_default();
+        if *count >= request.requests || request.total.is_some_and(|total| all >= total) {
+            return Ok(false);
+        }
+        *count += 1;
+        Ok(true)
+    }
+    fn observe(&self, observation: Observation) {
+        self.observed.borrow_mut().push(observation);
     }
 }
 
