@@ -1,4 +1,4 @@
-// The Worker's entry: hands requests and alarms to the WebAssembly module. Bundled into build/index.js.
+// The Worker's entry: hands requests, alarms and schedules to the WebAssembly module. Bundled into build/index.js.
 //
 // After a panic the module is dead until it is made anew; wasm-bindgen does that at the next call
 // (`reset_state_function`, `force_enable_abort_handler` in dev/bindgen). Objects of the dead one refuse to work.
@@ -10,6 +10,9 @@ export default {
     // A payment that has begun is finished, also when its client has gone.
     context.waitUntil(answer.catch(() => {}));
     return answer;
+  },
+  scheduled(event, env, context) {
+    return worker.scheduled(event, env, context);
   },
 };
 

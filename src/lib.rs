@@ -8,7 +8,7 @@
 //! | 1 types: the words of the protocol | [`x402`] |
 //! | 2 logic and representation | [`schemes`], [`transports`] |
 //! | – what is remembered, and the sockets in the wall | [`ledger`], [`ports`] |
-//! | 3 the paywall's own rooms | [`prices`], [`facilitator`], [`origin`], [`page`] |
+//! | 3 the paywall's own rooms | [`prices`], [`chain`], [`facilitator`], [`settlement`], [`books`], [`origin`], [`page`] |
 //! | 4 the story | [`gate`] |
 //! | 5 the outside | `edge` (in a Worker), `bin/x402-edge` (on your machine) |
 
@@ -32,10 +32,13 @@ pub mod transports;
 pub mod ledger;
 pub mod ports;
 
+pub mod books;
+pub mod chain;
 pub mod facilitator;
 pub mod origin;
 pub mod page;
 pub mod prices;
+pub mod settlement;
 
 pub mod gate;
 

@@ -4,7 +4,9 @@
 
 #![allow(async_fn_in_trait)]
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
+
+use serde_json::{Map, Value};
 
 use crate::{
     client::Client,
@@ -48,8 +50,10 @@ pub enum NoAnswer {
     Connection,
 }
 
-/// Calls to facilitators.
+/// Calls to facilitators and chains.
 pub trait Fetch {
+    /// GETs JSON and reads the whole answer, all within the deadline.
+    async fn get(&self, url: &str, within: Duration) -> Result<Reply, NoAnswer>;
     /// POSTs JSON and reads the whole answer, all within the deadline.
     async fn post_json(&self, url: &str, body: String, within: Duration) -> Result<Reply, NoAnswer>;
 }
@@ -106,10 +110,17 @@ pub trait OriginAnswer {
 pub struct LedgerDown;
 
 /// The ledger: one object per payer and token (`ledger::object_name`), in which commands are applied one at a
-/// time, each whole or not at all, and kept before the reply goes out.
+/// time, each whole or not at all, and kept before the reply goes out. Settling is done there.
 pub trait Ledger {
-    /// Applies a command to the payment with this nonce.
-    async fn tell(&self, object: &str, nonce: &str, command: Command) -> Result<LedgerReply, LedgerDown>;
+    /// Applies a command to the payment with this nonce. Replies within the time, with `Reply::Unknown` where
+    /// settling takes longer. After [`LedgerDown`] it is not known whether the command arrived.
+    async fn tell(
+        &self,
+        object: &str,
+        nonce: &str,
+        command: Command,
+        within: Duration,
+    ) -> Result<LedgerReply, LedgerDown>;
 }
 
 /// A free request of a client, to be taken from its quota.
@@ -158,11 +169,46 @@ pub trait Counter {
 /// The time.
 pub trait Clock {
     /// Now. Asked again after every wait.
-    fn now(&self) -> UnixTime;
+    fn now(&self) -> UnixTime {
+        UnixTime(self.millis() / 1000)
+    }
+    /// The same in milliseconds, for measuring how long something took.
+    fn millis(&self) -> u64;
 }
 
 /// Where faults are told to the operator. Never to clients.
 pub trait Journal {
     /// One line.
     fn fault(&self, text: &str);
+}
+
+/// Work that goes on when the one who began it has gone, and waiting.
+pub trait Background {
+    /// Begins the work; nobody waits for it.
+    fn spawn(&self, work: impl Future<Output = ()> + 'static);
+    /// Waits.
+    async fn pause(&self, time: Duration);
+}
+
+/// One SQL statement for the owner's books.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// With `?` for each value.
+    pub sql: Cow<'static, str>,
+    /// Texts, whole numbers below 2^53, nulls.
+    pub values: Vec<Value>,
+}
+
+/// A row of an answer, by column.
+pub type Row = Map<String, Value>;
+
+/// The books cannot be written or read now; with the reason for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the books (D1): {0}")]
+pub struct BooksDown(pub String);
+
+/// The owner's books: an SQL database.
+pub trait Books {
+    /// Runs the statements in order, all or none; the rows of each.
+    async fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, BooksDown>;
 }

@@ -17,7 +17,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ledger", &["evm", "network", "time", "x402"]),
     ("ports", &["client", "ledger", "time"]),
     ("prices", &["client", "evm", "money", "network", "time", "schemes", "transports", "x402"]),
-    ("facilitator", &["evm", "network", "time", "schemes", "x402", "ports"]),
+    ("chain", &["evm", "ports", "x402"]),
+    ("facilitator", &["evm", "network", "time", "schemes", "x402", "ports", "chain"]),
+    // The ledger's work with facilitators.
+    ("settlement", &["time", "x402", "ledger", "ports", "facilitator"]),
+    ("books", &["network", "ledger", "ports", "chain"]),
     // A redirect is read like a request: the target and its dot segments are the price room's.
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
     ("page", &["money", "x402"]),
@@ -40,7 +44,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "page",
         ],
     ),
-    ("edge", &["client", "time", "ledger", "facilitator", "ports", "prices", "gate"]),
+    (
+        "edge",
+        &["client", "time", "ledger", "facilitator", "settlement", "books", "transports", "ports", "prices", "gate"],
+    ),
 ];
 
 /// Every source file with the room it is in.

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use x402_edge::{
-    ledger::{Alarm, Command, Outcome, Payment, Presentation, Reply, State, apply, on_alarm, wake},
+    ledger::{Alarm, Command, Outcome, Payment, Presentation, Reply, Sale, State, apply, on_alarm, wake},
     time::UnixTime,
     x402::{SettleAttempt, SettlementResponse},
 };
@@ -27,6 +27,9 @@ fn attempt() -> Box<SettleAttempt> {
         chain_id: 84532,
         asset: "0x".to_owned(),
         payer: "0x".to_owned(),
+        others: vec![],
+        pay_to: "0x".to_owned(),
+        amount: "1".to_owned(),
         nonce: "0x".to_owned(),
         expires_at: 300,
         begun_at: 0,
@@ -35,7 +38,14 @@ fn attempt() -> Box<SettleAttempt> {
 }
 
 fn presentation(request: u8) -> Presentation {
-    Presentation { digest: "d".to_owned(), request: request.to_string(), valid_until: 300, known_only: false }
+    Presentation {
+        digest: "d".to_owned(),
+        request: request.to_string(),
+        sale: Sale::default(),
+        valid_until: 300,
+        verify_seconds: 4,
+        known_only: false,
+    }
 }
 
 /// What random clients, isolates and clocks do.
@@ -48,6 +58,7 @@ enum Deed {
     CloseSettled(usize),
     CloseReleased(usize),
     CloseUnknown(usize),
+    Delivering(usize),
     Delivered(usize, bool),
     Later(u64),
     Alarm,
@@ -62,6 +73,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         2 => holder.clone().prop_map(Deed::CloseSettled),
         1 => holder.clone().prop_map(Deed::CloseReleased),
         2 => holder.clone().prop_map(Deed::CloseUnknown),
+        1 => holder.clone().prop_map(Deed::Delivering),
         2 => (holder, any::<bool>()).prop_map(|(holder, whole)| Deed::Delivered(holder, whole)),
         2 => (1_u64..200).prop_map(Deed::Later),
         1 => (1_000_u64..40_000).prop_map(Deed::Later),
@@ -72,8 +84,11 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 
 /// What a bystander who sees everything knows.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)]
 struct Truth {
-    /// A facilitator may have been asked, and nothing has shown since that it did not settle.
+    /// A facilitator may have been asked.
+    asked: bool,
+    /// And nothing has shown since that it did not settle.
     money_may_have_moved: bool,
     settled: bool,
     delivered: bool,
@@ -115,17 +130,18 @@ proptest! {
                     }
                     continue;
                 }
-                Deed::Present(request) => Some(Command::Present(presentation(request))),
+                Deed::Present(request) => Some(Command::Present(Box::new(presentation(request)))),
                 Deed::Serve(holder) => command(holder, &|hold| Command::Serve { hold }),
                 Deed::Settle(holder) => command(holder, &|hold| Command::Settle { hold, attempt: attempt() }),
                 Deed::CloseSettled(holder) => command(holder, &|hold| Command::Close { hold, outcome: Box::new(Outcome::Settled(receipt())) }),
                 Deed::CloseReleased(holder) => command(holder, &|hold| Command::Close { hold, outcome: Box::new(Outcome::Released) }),
                 Deed::CloseUnknown(holder) => command(holder, &|hold| Command::Close { hold, outcome: Box::new(Outcome::Unknown) }),
+                Deed::Delivering(holder) => command(holder, &|hold| Command::Delivering { hold }),
                 Deed::Delivered(holder, whole) => command(holder, &|hold| Command::Delivered { hold, whole }),
             };
             let Some(command) = command else { continue };
             // Only who may have settled can bring the news that it did.
-            if matches!(&command, Command::Close { outcome, .. } if matches!(**outcome, Outcome::Settled(_))) && !truth.money_may_have_moved {
+            if matches!(&command, Command::Close { outcome, .. } if matches!(**outcome, Outcome::Settled(_))) && !truth.asked {
                 continue;
             }
             let newest = known.as_ref().map(|payment| payment.hold);
@@ -150,13 +166,18 @@ proptest! {
                 Reply::Spent { receipt } => prop_assert!(truth.settled && truth.delivered && receipt.is_some()),
                 Reply::Elsewhere => prop_assert!(truth.settled && !truth.delivered),
                 Reply::Busy { .. } | Reply::NotKnown | Reply::Stale | Reply::Done => {}
+                Reply::Settled { .. } | Reply::Refused { .. } | Reply::Unknown { .. } => panic!("the clerk's words: {reply:?}"),
             }
             match (&command, &reply) {
-                (Command::Settle { .. }, Reply::Done) => truth.money_may_have_moved = true,
+                (Command::Settle { .. }, Reply::Done) => {
+                    truth.asked = true;
+                    truth.money_may_have_moved = true;
+                }
                 (Command::Close { outcome, hold }, _) => match **outcome {
                     Outcome::Settled(_) => {
                         prop_assert!(matches!(known.as_ref().unwrap().state, State::Settled | State::Delivered), "evidence was lost");
                         truth.settled = true;
+                        truth.money_may_have_moved = true;
                     }
                     Outcome::Released if reply == Reply::Done => {
                         prop_assert_eq!(Some(*hold), newest);
@@ -168,7 +189,7 @@ proptest! {
                 _ => {}
             }
             // Steps are the newest hold's alone.
-            if let Command::Serve { hold } | Command::Settle { hold, .. } | Command::Delivered { hold, .. } = command {
+            if let Command::Serve { hold } | Command::Settle { hold, .. } | Command::Delivering { hold } | Command::Delivered { hold, .. } = command {
                 prop_assert!(reply == Reply::Stale || Some(hold) == newest);
             }
         }
@@ -189,7 +210,7 @@ fn story(commands: &[(u64, Command)]) -> Reply {
 
 fn settled_at(at: u64) -> Vec<(u64, Command)> {
     vec![
-        (at, Command::Present(presentation(0))),
+        (at, Command::Present(Box::new(presentation(0)))),
         (at, Command::Serve { hold: 1 }),
         (at, Command::Settle { hold: 1, attempt: attempt() }),
         (at, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) }),
@@ -203,7 +224,7 @@ fn and(mut story: Vec<(u64, Command)>, more: &[(u64, Command)]) -> Vec<(u64, Com
 
 #[test]
 fn a_copy_waits_until_the_first_has_ended() {
-    let present = |at| (at, Command::Present(presentation(0)));
+    let present = |at| (at, Command::Present(Box::new(presentation(0))));
     assert_eq!(story(&[present(0), present(1)]), Reply::Busy { retry_after: 2 });
     assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(69)]), Reply::Busy { retry_after: 2 });
     // Its isolate died: nothing was charged, the lease is over.
@@ -212,7 +233,7 @@ fn a_copy_waits_until_the_first_has_ended() {
 
 #[test]
 fn a_settled_payment_is_owed_until_it_is_delivered_and_then_spent() {
-    let present = |at, request| (at, Command::Present(presentation(request)));
+    let present = |at, request| (at, Command::Present(Box::new(presentation(request))));
     let settled = settled_at(0);
     assert_eq!(story(&and(settled.clone(), &[present(1, 0)])), Reply::Busy { retry_after: 2 });
     assert_eq!(story(&and(settled.clone(), &[present(61, 0)])), Reply::Owed { hold: 2, receipt: receipt() });
@@ -225,24 +246,50 @@ fn a_settled_payment_is_owed_until_it_is_delivered_and_then_spent() {
 
 #[test]
 fn an_unknown_settlement_is_resolved_and_never_sold_again() {
-    let present = |at| (at, Command::Present(presentation(0)));
+    let present = |at| (at, Command::Present(Box::new(presentation(0))));
     let settling = settled_at(0)[..3].to_vec();
     let unknown = and(settling.clone(), &[(5, Command::Close { hold: 1, outcome: Box::new(Outcome::Unknown) })]);
-    for story_so_far in [and(unknown.clone(), &[present(6)]), and(settling.clone(), &[present(31)])] {
+    for story_so_far in [and(unknown.clone(), &[present(6)]), and(settling.clone(), &[present(91)])] {
         assert!(matches!(story(&story_so_far), Reply::Resolve { hold: 2, .. }));
     }
     assert_eq!(story(&and(unknown, &[present(6), present(7)])), Reply::Busy { retry_after: 2 });
     // The first isolate was only slow: its news counts, the payer is not charged again.
     let late = and(
         settling,
-        &[present(31), (40, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) }), present(41)],
+        &[present(91), (95, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) }), present(96)],
     );
     assert_eq!(story(&late), Reply::Owed { hold: 3, receipt: receipt() });
 }
 
 #[test]
+fn news_of_a_settlement_counts_also_after_it_was_thought_refused() {
+    let refused =
+        and(settled_at(0)[..3].to_vec(), &[(5, Command::Close { hold: 1, outcome: Box::new(Outcome::Released) })]);
+    let settled = (6, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) });
+    let present = (7, Command::Present(Box::new(presentation(0))));
+    assert_eq!(story(&and(refused, &[settled, present])), Reply::Owed { hold: 2, receipt: receipt() });
+}
+
+#[test]
+fn an_answer_on_its_way_for_minutes_is_not_asked_for_again_beside() {
+    let on_its_way = [(50, Command::Delivering { hold: 1 }), (100, Command::Delivering { hold: 1 })];
+    let present = |at| (at, Command::Present(Box::new(presentation(0))));
+    let story_so_far = and(settled_at(0), &on_its_way);
+    assert_eq!(story(&and(story_so_far.clone(), &[present(159)])), Reply::Busy { retry_after: 2 });
+    assert_eq!(story(&and(story_so_far, &[present(161)])), Reply::Owed { hold: 2, receipt: receipt() });
+}
+
+#[test]
+fn a_hold_whose_lease_has_ended_is_not_given_again_while_its_holder_may_live() {
+    let held = apply(None, Command::Present(Box::new(presentation(0))), UnixTime(0)).0.unwrap();
+    assert!(wake(&held) > held.lease_until + 60);
+    assert!(matches!(on_alarm(held.clone(), UnixTime(held.lease_until + 60)), Alarm::Wait(_)));
+    assert_eq!(on_alarm(held.clone(), UnixTime(wake(&held))), Alarm::Forget);
+}
+
+#[test]
 fn a_payment_that_is_no_good_any_more_counts_only_where_it_is_known() {
-    let known_only = Command::Present(Presentation { known_only: true, ..presentation(0) });
+    let known_only = Command::Present(Box::new(Presentation { known_only: true, ..presentation(0) }));
     assert_eq!(story(&[(0, known_only.clone())]), Reply::NotKnown);
     let gone = (1, Command::Delivered { hold: 1, whole: false });
     assert_eq!(story(&and(settled_at(0), &[gone, (2, known_only)])), Reply::Owed { hold: 2, receipt: receipt() });

@@ -12,6 +12,7 @@ const MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11";
 export const tokenAbi = parseAbi([
   "function balanceOf(address) view returns (uint256)",
   "function mint(address to, uint256 value)",
+  "function transfer(address to, uint256 value) returns (bool)",
   "function authorizationState(address authorizer, bytes32 nonce) view returns (bool)",
   "event Transfer(address indexed from, address indexed to, uint256 value)",
 ]);
@@ -46,8 +47,15 @@ export async function startChain({ port }) {
     await chain.waitForTransactionReceipt({ hash });
   };
   await mint(payer.address, 1_000_000_000n);
+  /** An ordinary transfer, paid for and signed by `account`. */
+  const transfer = async (account, to, value) => {
+    await chain.setBalance({ address: account.address, value: 10n ** 18n });
+    const own = createWalletClient({ account, chain: baseSepolia, transport: http(url) });
+    const hash = await own.writeContract({ address: USDC, abi: tokenAbi, functionName: "transfer", args: [to, value] });
+    await chain.waitForTransactionReceipt({ hash });
+  };
   const balanceOf = (address) => chain.readContract({ address: USDC, abi: tokenAbi, functionName: "balanceOf", args: [address] });
-  return { url, chain, mint, balanceOf, stop: () => anvil.kill() };
+  return { url, chain, mint, transfer, balanceOf, stop: () => anvil.kill() };
 }
 
 /** Starts anvil and waits until it says where it listens. */

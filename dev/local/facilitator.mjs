@@ -10,8 +10,9 @@ import { baseSepolia } from "viem/chains";
 import { keys } from "./accounts.mjs";
 
 /**
- * Starts it. `onCall(operation, body)` sees each call and may answer in its place by returning
- * `{status, body}`, or `"drop"` to close the connection; undefined lets it go on. The third argument is the request.
+ * Starts it. `onCall(operation, body, request)` sees each call and may answer in its place by returning
+ * `{status, body}` or `{status, text}`, `"drop"` to close the connection, or `"hang"` to say nothing at all;
+ * undefined lets it go on.
  */
 export async function startFacilitator({ port, chainUrl, onCall = () => undefined }) {
   const account = privateKeyToAccount(keys.facilitator, { nonceManager });
@@ -45,6 +46,8 @@ export async function startFacilitator({ port, chainUrl, onCall = () => undefine
       const body = JSON.parse(text);
       const instead = await onCall(operation, body, request);
       if (instead === "drop") return request.socket.destroy();
+      if (instead === "hang") return;
+      if (instead?.text !== undefined) return response.writeHead(instead.status).end(instead.text);
       if (instead) return send(instead.status, instead.body);
       send(200, await facilitator[operation](body.paymentPayload, body.paymentRequirements));
     } catch (error) {

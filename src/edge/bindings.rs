@@ -3,7 +3,7 @@
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::{WorkerJournal, ledger_stub::LedgerStub, origin::OriginSite};
+use super::{database::Database, host::Host, ledger_stub::LedgerStub, origin::OriginSite};
 use crate::{facilitator::Credentials, ports::Journal, prices::Target};
 
 /// KV namespace with the price document. Without it every path is 503: what is priced cannot be known.
@@ -12,6 +12,9 @@ pub(super) const PRICES: &str = "PRICES";
 /// Durable Object namespace of the ledger, class `LedgerObject`. Without it payments are not remembered:
 /// copies of one may reach the origin together, and a lost settlement stays lost.
 pub(super) const LEDGER: &str = "LEDGER";
+
+/// D1 database with the owner's books. Without it payments are settled all the same, but no table of them is kept.
+const DB: &str = "DB";
 
 /// Service binding to the origin, another Worker. Comes before [`ORIGIN_URL`].
 const ORIGIN: &str = "ORIGIN";
@@ -62,6 +65,12 @@ impl Bindings {
     }
 }
 
+/// The owner's books, where there is a database.
+pub(super) fn database(env: &JsValue) -> Option<Database> {
+    let database = Reflect::get(env, &DB.into()).ok()?;
+    database.is_object().then(|| Database::new(database))
+}
+
 /// The facilitators' keys. A secret that cannot be read is told; the facilitators' refusals follow.
 pub(super) fn credentials(env: &JsValue) -> Credentials {
     let text = Reflect::get(env, &FACILITATOR_KEYS.into()).ok().and_then(|value| value.as_string());
@@ -69,7 +78,7 @@ pub(super) fn credentials(env: &JsValue) -> Credentials {
         None => Credentials::default(),
         Some(Ok(credentials)) => credentials,
         Some(Err(error)) => {
-            WorkerJournal.fault(&format!("{FACILITATOR_KEYS}: {error}"));
+            Host.fault(&format!("{FACILITATOR_KEYS}: {error}"));
             Credentials::default()
         }
     }

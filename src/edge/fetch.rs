@@ -9,38 +9,57 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, Request, RequestInit, RequestRedirect, Response};
 use worker::Delay;
 
-use super::sign::authorization;
+use super::{bindings::credentials, sign::authorization};
 use crate::{
     facilitator::Credentials,
     ports::{Fetch, NoAnswer, Reply},
 };
 
+/// Longer answers are none: what we read takes a few hundred bytes, `/supported` and logs some thousands.
+const MAX_REPLY_BYTES: u64 = 1024 * 1024;
+
 /// Calls over the network, with the keys for those who want one.
-#[derive(Default)]
 pub(super) struct WorkerFetch {
-    pub(super) credentials: Credentials,
+    credentials: Credentials,
 }
 
 impl Fetch for WorkerFetch {
+    async fn get(&self, url: &str, within: Duration) -> Result<Reply, NoAnswer> {
+        self.call("GET", url, None, within).await
+    }
+
     async fn post_json(&self, url: &str, body: String, within: Duration) -> Result<Reply, NoAnswer> {
+        self.call("POST", url, Some(body), within).await
+    }
+}
+
+impl WorkerFetch {
+    /// With the keys that the bindings have.
+    pub(super) fn new(env: &JsValue) -> Self {
+        Self { credentials: credentials(env) }
+    }
+
+    async fn call(&self, method: &str, url: &str, body: Option<String>, within: Duration) -> Result<Reply, NoAnswer> {
         let authorization = match self.credentials.for_url(url) {
             None => None,
             Some(credential) => {
-                let authorization = authorization(credential, "POST", url).await;
+                let authorization = authorization(credential, method, url).await;
                 Some(authorization.map_err(|_| NoAnswer::Connection)?)
             }
         };
         let call = || -> Result<(Request, AbortController), JsValue> {
             let headers = Headers::new()?;
-            headers.set("Content-Type", "application/json")?;
             headers.set("Accept", "application/json")?;
+            let init = RequestInit::new();
+            init.set_method(method);
+            if let Some(body) = body {
+                headers.set("Content-Type", "application/json")?;
+                init.set_body(&body.into());
+            }
             if let Some(authorization) = &authorization {
                 headers.set("Authorization", authorization)?;
             }
-            let init = RequestInit::new();
-            init.set_method("POST");
             init.set_headers(&headers);
-            init.set_body(&body.into());
             Ok((Request::new_with_str_and_init(url, &init)?, AbortController::new()?))
         };
         let (request, abort) = call().map_err(|_| NoAnswer::Connection)?;
@@ -52,6 +71,11 @@ impl Fetch for WorkerFetch {
         }
         let reply = async {
             let response = fetch(&js_sys::global(), &request, &options).await?;
+            let length = response.headers().get("Content-Length")?.and_then(|length| length.parse::<u64>().ok());
+            if length.is_some_and(|length| length > MAX_REPLY_BYTES) {
+                abort.abort();
+                return Err(JsValue::NULL);
+            }
             let text = JsFuture::from(response.text()?).await?;
             Ok(Reply { status: response.status(), body: text.as_string().unwrap_or_default() })
         };

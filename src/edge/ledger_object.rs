@@ -1,99 +1,68 @@
-//! The Durable Object that keeps one payer's payments in one token: reads, applies `ledger`'s rules, writes.
-//! Nothing is awaited between reading and writing, so each command is applied whole.
+//! The Durable Object that keeps one payer's payments in one token: a thin shell around the ledger's clerk.
 
-use serde::Deserialize;
-use worker::{
-    DurableObject, Env, Request, Response, Result, ScheduledTime, SqlStorage, SqlStorageValue, State, durable_object,
-    js_sys,
-};
+use std::{cell::Cell, rc::Rc};
 
+use futures_util::future::join;
 use wasm_bindgen::JsCast;
+use worker::{DurableObject, Env, Request, Response, Result, ScheduledTime, State, durable_object, js_sys};
 
-use super::{WorkerClock, WorkerJournal, bindings::credentials, fetch::WorkerFetch};
+use super::{
+    bindings::database, database::Database, fetch::WorkerFetch, host::Host, ledger_store::LedgerStore,
+    ledger_stub::Message, roster,
+};
 use crate::{
-    facilitator::{Facilitators, Settlement},
-    ledger::{Alarm, Command, Outcome, Payment, Reply, apply, on_alarm, wake},
-    ports::Clock,
-    time::UnixTime,
+    books,
+    ports::{Clock, Journal},
+    settlement::Clerk,
 };
 
-const SCHEMA: &str =
-    "CREATE TABLE IF NOT EXISTS payments (nonce TEXT PRIMARY KEY, wake INTEGER NOT NULL, payment TEXT NOT NULL);
-    CREATE INDEX IF NOT EXISTS payments_by_wake ON payments (wake);";
+/// An entry waits so long for the books: what happens to a payment within it is written once.
+const WRITE_AFTER_SECONDS: u64 = 1;
 
-/// Payments that an object keeps at most: with about 2 KB each, 20 MB. Beyond it new ones wait.
-const MAX_PAYMENTS: u64 = 10_000;
-
-/// How long a payer waits whose object is full; old payments are forgotten meanwhile.
-const FULL_RETRY_AFTER_SECONDS: u32 = 60;
-
-/// Settlements that one alarm asks for, each up to a minute: the next alarm takes the rest.
-const ASKED_PER_ALARM: usize = 5;
+/// The longest pause after books that could not be written.
+const WRITE_AGAIN_AFTER_AT_MOST_SECONDS: u64 = 300;
 
 #[durable_object(alarm)]
 pub struct LedgerObject {
-    state: State,
-    env: Env,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    nonce: String,
-    payment: String,
-}
-
-#[derive(Deserialize)]
-struct Number {
-    number: Option<u64>,
+    clerk: Rc<Clerk<LedgerStore, WorkerFetch, Host>>,
+    books: Option<Database>,
+    /// Whether the books' tables are up to date.
+    migrated: Cell<bool>,
+    /// When the outbox is emptied; nothing while it is empty.
+    write_at: Cell<Option<u64>>,
+    /// Failures in a row to write the books.
+    failures: Cell<u32>,
 }
 
 impl DurableObject for LedgerObject {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env }
+        let books = database(env.unchecked_ref());
+        let store = LedgerStore::new(state, books.is_some());
+        let fetch = WorkerFetch::new(env.unchecked_ref());
+        Self {
+            clerk: Clerk::new(store, fetch, Host, roster()),
+            books,
+            migrated: Cell::new(false),
+            write_at: Cell::new(None),
+            failures: Cell::new(0),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let (nonce, command): (String, Command) = request.json().await?;
-        let reply = self.apply(&nonce, command)?;
+        let Message { nonce, command, within } = request.json().await?;
+        // The first round writes the command: from then on an alarm must be set, whatever becomes of this call.
+        let (reply, scheduled) = join(self.clerk.tell(&nonce, command, within), self.schedule()).await;
+        scheduled?;
         self.schedule().await?;
-        Response::from_json(&reply)
+        Response::from_json(&reply?)
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.sql().exec(SCHEMA, None)?;
-        let now = WorkerClock.now();
-        let due = "SELECT nonce, payment FROM payments WHERE wake <= ? ORDER BY wake LIMIT 100";
-        let rows: Vec<Row> = self.sql().exec(due, vec![integer(now.0)?])?.to_array()?;
-        let mut asked = Vec::new();
-        for Row { nonce, payment } in rows {
-            let payment: Payment = serde_json::from_str(&payment)?;
-            match on_alarm(payment, now) {
-                Alarm::Forget => self.forget(&nonce)?,
-                Alarm::Ask(payment, attempt) if asked.len() < ASKED_PER_ALARM => {
-                    self.store(&nonce, &payment)?;
-                    asked.push((nonce, payment.hold, attempt));
-                }
-                Alarm::Ask(..) | Alarm::Wait(_) => {}
-            }
-        }
-        let fetch = WorkerFetch { credentials: credentials(self.env.unchecked_ref()) };
-        let facilitators = Facilitators::new(&[], &fetch, &WorkerJournal);
-        for (nonce, hold, attempt) in asked {
-            let outcome = match facilitators.resolve(&attempt, WorkerClock.now()).await {
-                Settlement::Settled(receipt) => Outcome::Settled(receipt),
-                Settlement::Refused(_) => Outcome::Released,
-                Settlement::Unknown { .. } => Outcome::Unknown,
-            };
-            let settled = matches!(outcome, Outcome::Settled(_));
-            self.apply(&nonce, Command::Close { hold, outcome: Box::new(outcome) })?;
-            if settled {
-                // Nobody is there to take the content: it is owed at once.
-                self.apply(&nonce, Command::Delivered { hold, whole: false })?;
-            }
-        }
-        if self.number("SELECT count(*) AS number FROM payments")? == Some(0) {
+        self.clerk.wake().await?;
+        self.write_books().await?;
+        if self.store().is_empty()? {
             // A payer who never paid leaves nothing behind.
-            self.state.storage().delete_all().await?;
+            self.store().state().storage().delete_all().await?;
         } else {
             self.schedule().await?;
         }
@@ -102,51 +71,48 @@ impl DurableObject for LedgerObject {
 }
 
 impl LedgerObject {
-    fn sql(&self) -> SqlStorage {
-        self.state.storage().sql()
+    fn store(&self) -> &LedgerStore {
+        self.clerk.store()
     }
 
-    fn apply(&self, nonce: &str, command: Command) -> Result<Reply> {
-        // Each time: an object that has forgotten everything has given up its tables too.
-        self.sql().exec(SCHEMA, None)?;
-        let rows = self.sql().exec("SELECT nonce, payment FROM payments WHERE nonce = ?", vec![nonce.into()])?;
-        let known = rows.to_array::<Row>()?.pop().map(|row| serde_json::from_str(&row.payment)).transpose()?;
-        if known.is_none() && self.number("SELECT count(*) AS number FROM payments")?.unwrap_or(0) >= MAX_PAYMENTS {
-            return Ok(Reply::Busy { retry_after: FULL_RETRY_AFTER_SECONDS });
+    /// Empties the outbox into the books. If they cannot be written, it waits.
+    async fn write_books(&self) -> Result<()> {
+        let Some(database) = &self.books else { return Ok(()) };
+        let outbox = self.store().outbox()?;
+        self.write_at.set(None);
+        if outbox.is_empty() {
+            return Ok(());
         }
-        let (payment, reply) = apply(known, command, WorkerClock.now());
-        if let Some(payment) = payment {
-            self.store(nonce, &payment)?;
+        let entries: Vec<_> = outbox.iter().map(|(_, entry)| entry.clone()).collect();
+        match books::write(database, &entries, &self.migrated).await {
+            Ok(()) => {
+                self.failures.set(0);
+                self.store().sent(&outbox)
+            }
+            Err(error) => {
+                self.failures.set(self.failures.get().saturating_add(1));
+                Host.fault(&error.to_string());
+                Ok(())
+            }
         }
-        Ok(reply)
     }
 
-    fn store(&self, nonce: &str, payment: &Payment) -> Result<()> {
-        let values = vec![nonce.into(), integer(wake(payment))?, serde_json::to_string(payment)?.into()];
-        self.sql().exec("INSERT OR REPLACE INTO payments (nonce, wake, payment) VALUES (?, ?, ?)", values)?;
-        Ok(())
-    }
-
-    fn forget(&self, nonce: &str) -> Result<()> {
-        self.sql().exec("DELETE FROM payments WHERE nonce = ?", vec![nonce.into()])?;
-        Ok(())
-    }
-
-    fn number(&self, query: &str) -> Result<Option<u64>> {
-        Ok(self.sql().exec(query, None)?.one::<Number>()?.number)
-    }
-
-    /// Sets the alarm to the first payment's time.
+    /// Sets the alarm to the time of the first payment, or of the outbox.
     async fn schedule(&self) -> Result<()> {
-        let Some(next) = self.number("SELECT min(wake) AS number FROM payments")? else { return Ok(()) };
+        let now = Host.now();
+        let write = if self.store().has_outbox()? {
+            // Not put off by what happens meanwhile.
+            let pause = WRITE_AFTER_SECONDS << self.failures.get().min(9);
+            let at = self.write_at.get().unwrap_or(now.plus(pause.min(WRITE_AGAIN_AFTER_AT_MOST_SECONDS)).0);
+            self.write_at.set(Some(at));
+            Some(at)
+        } else {
+            None
+        };
+        let Some(next) = self.store().next_wake()?.into_iter().chain(write).min() else { return Ok(()) };
         // A second in the future at least: an alarm in the past would come again at once, for ever.
-        let UnixTime(now) = WorkerClock.now();
-        self.state.storage().set_alarm(alarm_at(next.max(now + 1))).await
+        self.store().state().storage().set_alarm(alarm_at(next.max(now.plus(1).0))).await
     }
-}
-
-fn integer(value: u64) -> Result<SqlStorageValue> {
-    SqlStorageValue::try_from_i64(i64::try_from(value).unwrap_or(i64::MAX >> 11))
 }
 
 /// Unix seconds as the runtime's date. They come from our own clock and stay far below 2^53 ms.

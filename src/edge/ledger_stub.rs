@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use js_sys::{Function, Promise, Reflect};
+use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Request, RequestInit};
@@ -15,6 +16,14 @@ use crate::{
 
 /// The object answers in milliseconds; one that hangs must not hold a payment up.
 const TELL_WITHIN: Duration = Duration::from_secs(5);
+
+/// What goes over the wire to an object; `within` is how long it may take with settling.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Message {
+    pub(super) nonce: String,
+    pub(super) command: Command,
+    pub(super) within: Duration,
+}
 
 /// The namespace of ledger objects.
 #[derive(Clone)]
@@ -45,10 +54,11 @@ impl LedgerStub {
 }
 
 impl Ledger for LedgerStub {
-    async fn tell(&self, object: &str, nonce: &str, command: Command) -> Result<Reply, LedgerDown> {
-        let body = serde_json::to_string(&(nonce, command)).map_err(|_| LedgerDown)?;
+    async fn tell(&self, object: &str, nonce: &str, command: Command, within: Duration) -> Result<Reply, LedgerDown> {
+        let message = Message { nonce: nonce.to_owned(), command, within };
+        let body = serde_json::to_string(&message).map_err(|_| LedgerDown)?;
         let abort = AbortController::new().map_err(|_| LedgerDown)?;
-        let text = until(TELL_WITHIN, &abort, self.call(object, body)).await.map_err(|_| LedgerDown)?;
+        let text = until(within + TELL_WITHIN, &abort, self.call(object, body)).await.map_err(|_| LedgerDown)?;
         serde_json::from_str(&text.as_string().unwrap_or_default()).map_err(|_| LedgerDown)
     }
 }

@@ -1,8 +1,11 @@
 //! The outside: the Worker's door. Fills the sockets of [`crate::ports`]; has no rules of its own.
 
 mod bindings;
+mod database;
 mod fetch;
+mod host;
 mod ledger_object;
+mod ledger_store;
 mod ledger_stub;
 mod origin;
 mod prices_kv;
@@ -10,16 +13,27 @@ mod request;
 mod response;
 mod sign;
 
-use wasm_bindgen::JsCast;
-use worker::{Context, Env, console_error, event};
+use std::rc::Rc;
+
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_log, event};
 
 use crate::{
+    books::reconcile,
+    facilitator::{Facilitators, Roster},
     gate::{Answer, Gate, answer},
-    ports::{Clock, Journal, Request as _},
-    time::UnixTime,
+    ports::{Journal, Request as _},
+    prices::Snapshot,
+    transports::http,
 };
 
-use self::{bindings::Bindings, fetch::WorkerFetch, request::IncomingRequest, response::to_response};
+use self::{
+    bindings::{Bindings, database},
+    fetch::WorkerFetch,
+    host::Host,
+    request::IncomingRequest,
+    response::to_response,
+};
 
 #[event(start)]
 fn start() {
@@ -36,41 +50,54 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     let bindings = match Bindings::read(env.unchecked_ref(), &request.url()) {
         Ok(bindings) => bindings,
         Err(misconfigured) => {
-            WorkerJournal.fault(&misconfigured.to_string());
+            Host.fault(&misconfigured.to_string());
             return to_response(answer::misconfigured().into(), None, &context);
         }
     };
     let prices = prices_kv::current(&env).await;
     let gate = Gate {
         prices: &prices,
-        fetch: &WorkerFetch { credentials: bindings::credentials(env.unchecked_ref()) },
-        clock: &WorkerClock,
-        journal: &WorkerJournal,
+        fetch: &WorkerFetch::new(env.unchecked_ref()),
+        roster: &roster(),
+        host: &Host,
         ledger: bindings.ledger.as_ref(),
         counter: None::<&counter::WorkerCounter>,
         origin_url: bindings.origin.url(),
     };
     let answer = gate.serve(&request, &bindings.origin.of(&request)).await;
+    if http::carries_payment(|name| request.header(name)) {
+        learn_facilitators(&prices, env.unchecked_ref(), &context);
+    }
     if matches!(answer, Answer::Ours(_)) {
         request.discard_body().await;
     }
     to_response(answer, bindings.ledger, &context)
 }
 
-/// The only clock. In a Worker it stands still between waits.
-struct WorkerClock;
-
-impl Clock for WorkerClock {
-    fn now(&self) -> UnixTime {
-        UnixTime(worker::Date::now().as_millis() / 1000)
+/// From time to time (`wrangler.toml`, `triggers`): the books against the chain.
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    let prices = prices_kv::current(&env).await;
+    let (Some(database), Some(table)) = (database(env.unchecked_ref()), prices.table()) else { return };
+    match reconcile(&database, &WorkerFetch::new(env.unchecked_ref()), &Host, table.rpcs()).await {
+        Ok(reports) => reports.iter().for_each(|report| console_log!("x402-edge: reconciliation: {report}")),
+        Err(error) => Host.fault(&format!("reconciliation: {error}")),
     }
 }
 
-/// Faults go to the Worker's log.
-struct WorkerJournal;
+/// After a paid request, while nobody waits: what the facilitators settle, where that is not known.
+fn learn_facilitators(prices: &Snapshot, env: &JsValue, context: &Context) {
+    let Some(urls) = prices.table().map(|table| table.facilitators().to_vec()) else { return };
+    let fetch = WorkerFetch::new(env);
+    context.wait_until(async move { Facilitators::new(&fetch, &Host, &roster()).learn(&urls).await });
+}
 
-impl Journal for WorkerJournal {
-    fn fault(&self, text: &str) {
-        console_error!("x402-edge: {text}");
-    }
+thread_local! {
+    /// What this isolate knows of facilitators.
+    static ROSTER: Rc<Roster> = Rc::default();
+}
+
+/// The standing of facilitators, for all requests and objects of this isolate.
+fn roster() -> Rc<Roster> {
+    ROSTER.with(Rc::clone)
 }

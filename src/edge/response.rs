@@ -1,14 +1,17 @@
 //! An [`Answer`] as the runtime's own response object.
 
+use std::{pin::pin, time::Duration};
+
+use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, ReadableStream, Response, ResponseInit};
-use worker::Context;
+use worker::{Context, Delay};
 
 use super::{ledger_stub::LedgerStub, origin::FetchedAnswer};
 use crate::{
-    gate::{Answer, OurAnswer, answer},
+    gate::{Answer, OurAnswer, Ticket, answer},
     ledger::Command,
     ports::HeaderEdits,
 };
@@ -37,7 +40,7 @@ pub(super) fn to_response(
         context.wait_until(async move {
             let whole = sent
                 && match watched {
-                    Ok(Some(watched)) => JsFuture::from(watched.ended).await.is_ok(),
+                    Ok(Some(watched)) => delivered(watched.ended, &ticket, &ledger).await,
                     // Nothing to send, or nothing that can be watched: it is on its way.
                     Ok(None) | Err(_) => true,
                 };
@@ -49,6 +52,21 @@ pub(super) fn to_response(
         Ok(response) => Ok(response),
         // A status that no response may have, such as 999.
         Err(_) => Ok(our_response(&answer::origin_unreadable(&edits))?),
+    }
+}
+
+/// A body on its way keeps its payment leased, so that no copy makes the origin run beside it.
+const STILL_DELIVERING_EVERY: Duration = Duration::from_secs(25);
+
+/// Waits for the end of the way to the client, however long it takes.
+async fn delivered(ended: Promise, ticket: &Ticket, ledger: &LedgerStub) -> bool {
+    let mut ended = pin!(JsFuture::from(ended));
+    loop {
+        match select(ended, pin!(Delay::from(STILL_DELIVERING_EVERY))).await {
+            Either::Left((end, _)) => return end.is_ok(),
+            Either::Right(((), still)) => ended = still,
+        }
+        let _ = ticket.tell(ledger, |hold| Command::Delivering { hold }).await;
     }
 }
 

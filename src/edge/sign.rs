@@ -4,7 +4,7 @@ use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::WorkerClock;
+use super::host::Host;
 use crate::{
     facilitator::{CdpKey, Credential, SigningKey},
     ports::Clock,
@@ -15,7 +15,7 @@ pub(super) async fn authorization(credential: &Credential, method: &str, url: &s
     Ok(match credential {
         Credential::Bearer(token) => format!("Bearer {token}"),
         Credential::Cdp(key) => {
-            let input = key.signing_input(method, url, WorkerClock.now(), random()?);
+            let input = key.signing_input(method, url, Host.now(), random()?);
             let signature = sign(key.key(), input.as_bytes()).await?;
             format!("Bearer {}", CdpKey::token(&input, &signature))
         }

@@ -3,8 +3,13 @@
 //! Specification: x402 v2 §7. A facilitator's word is read from the body, whatever the status says.
 
 mod auth;
-mod chain;
 mod client;
+mod roster;
+mod settle;
+mod verify;
 
 pub use auth::{BadCredentials, CdpKey, Credential, Credentials, SigningKey};
-pub use client::{Facilitators, SETTLE_WITHIN, SETTLE_WITHIN_UNREMEMBERED, Settlement, Verification, VerifiedPayment};
+pub use client::Facilitators;
+pub use roster::Roster;
+pub use settle::{Inquiry, Settlement};
+pub use verify::{Verification, VerifiedPayment};

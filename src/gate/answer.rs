@@ -108,6 +108,11 @@ impl<'a> Challenge<'a> {
         }
     }
 
+    /// The route's key in the price document.
+    pub fn route_key(&self) -> &str {
+        self.quote.route.key()
+    }
+
     /// What is sold.
     pub const fn resource(&self) -> &ResourceInfo {
         &self.resource

@@ -1,8 +1,10 @@
 //! From a checked payment to a paid answer: hold, verify, origin, settle, deliver.
 
+use std::time::Duration;
+
 use crate::{
-    facilitator::{Facilitators, SETTLE_WITHIN, SETTLE_WITHIN_UNREMEMBERED, Settlement, Verification},
-    ledger::{Command, Outcome, Presentation, Reply},
+    facilitator::{Facilitators, Settlement, Verification, VerifiedPayment},
+    ledger::{Command, Outcome, Presentation, Reply, Sale},
     money::Amount,
     origin::{Destination, Paid, paid_answer_edits, paid_forward, relayed_answer_edits},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
@@ -15,6 +17,9 @@ use super::{
     answer::{self, Challenge, OurAnswer},
 };
 
+/// Of the time for facilitators, so much is kept for settling.
+const KEPT_FOR_SETTLING: Duration = Duration::from_secs(6);
+
 /// What is bought: the same for the first attempt and for every later one.
 struct Purchase<'a, R> {
     visit: &'a Visit<'a, R>,
@@ -23,7 +28,7 @@ struct Purchase<'a, R> {
     paid: Paid,
 }
 
-impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L, N> {
+impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Presents the payment to the ledger, and does what it says.
     pub(super) async fn charge<R: Request, O: Origin>(
         &self,
@@ -41,13 +46,16 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
         let Some(ledger) = self.ledger else {
             return self.buy(payment, None, &purchase, origin).await;
         };
+        let patience = visit.table.facilitator_timeout();
         let presentation = Presentation {
             digest: hex::encode(payment.digest()),
             request: visit.name(),
+            sale: purchase.sale(requirements, self.prices.version()),
             valid_until: payment.expires_at().0,
+            verify_seconds: patience.as_secs(),
             known_only: false,
         };
-        match ticket.tell(ledger, |_| Command::Present(presentation)).await {
+        match ticket.tell_within(ledger, |_| Command::Present(Box::new(presentation)), patience).await {
             Ok(Reply::Held { hold }) => self.buy(payment, Some(ticket.held(hold)), &purchase, origin).await,
             Ok(reply) => self.follow(reply, ticket, &purchase, origin).await.unwrap_or_else(|| self.ledger_down()),
             Err(_) => self.ledger_down(),
@@ -82,9 +90,16 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
         let (amount, idempotency_key) = (Amount::new(claim.value), ticket.idempotency_key());
         let paid = Paid { payer: claim.payer, asset, amount, network, idempotency_key };
         let purchase = Purchase { visit, challenge, version, paid };
-        let presentation =
-            Presentation { digest: hex::encode(claim.digest), request: visit.name(), valid_until: 0, known_only: true };
-        match ticket.tell(ledger, |_| Command::Present(presentation)).await {
+        let presentation = Presentation {
+            digest: hex::encode(claim.digest),
+            request: visit.name(),
+            sale: Sale::default(),
+            valid_until: 0,
+            verify_seconds: 0,
+            known_only: true,
+        };
+        let patience = visit.table.facilitator_timeout();
+        match ticket.tell_within(ledger, |_| Command::Present(Box::new(presentation)), patience).await {
             Ok(reply) => self.follow(reply, ticket, &purchase, origin).await,
             Err(_) => Some(self.ledger_down()),
         }
@@ -101,11 +116,17 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
         let (challenge, version) = (purchase.challenge, purchase.version);
         Some(match reply {
             Reply::Owed { hold, receipt } => self.deliver(ticket.held(hold), &receipt, purchase, origin).await,
-            Reply::Resolve { hold, attempt } => self.resolve(ticket.held(hold), &attempt, purchase, origin).await,
+            Reply::Unknown { deadline } => self.unknown(&purchase.paid, deadline),
+            Reply::Refused { receipt } => challenge.settlement_refused(&receipt, version).into(),
             Reply::Busy { retry_after } => answer::in_progress(retry_after).into(),
             Reply::Spent { receipt } => challenge.already_used(receipt.as_ref(), version).into(),
             Reply::Elsewhere => answer::bound_elsewhere().into(),
-            Reply::NotKnown | Reply::Held { .. } | Reply::Done | Reply::Stale => return None,
+            Reply::NotKnown
+            | Reply::Held { .. }
+            | Reply::Settled { .. }
+            | Reply::Resolve { .. }
+            | Reply::Done
+            | Reply::Stale => return None,
         })
     }
 
@@ -119,8 +140,10 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
     ) -> Answer<O::Answer> {
         let Purchase { visit, challenge, version, ref paid } = *purchase;
         let ticket = ticket.as_ref();
-        let facilitators = Facilitators::new(visit.table.facilitators(), self.fetch, self.journal);
-        let payment = match facilitators.verify(payment).await {
+        let begun = self.host.millis();
+        let patience = visit.table.facilitator_timeout();
+        let within = patience.saturating_sub(KEPT_FOR_SETTLING);
+        let payment = match self.facilitators().verify(visit.table.facilitators(), payment, within).await {
             Verification::Verified(payment) => payment,
             Verification::Refused(reason) => {
                 let refusal = Refusal::Facilitator(reason);
@@ -130,18 +153,19 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
                 return self.release(ticket, answer::facilitator_unreachable()).await.into();
             }
             Verification::Nonsense => {
-                self.journal.fault("verify: no facilitator gave an x402 answer");
+                self.host.fault("verify: no facilitator gave an x402 answer");
                 return self.release(ticket, answer::facilitator_nonsense()).await.into();
             }
         };
+        let verifying = Duration::from_millis(self.host.millis().saturating_sub(begun));
 
-        if let Err(answer) = self.write(ticket, |hold| Command::Serve { hold }).await {
+        if let Err(answer) = self.serve_now(ticket).await {
             return answer.into();
         }
         let answer = match origin.send(paid_forward(visit.forward(), paid), PAID_ORIGIN_WITHIN).await {
             Ok(answer) => answer,
             Err(error) => {
-                self.journal.fault(&format!("origin: {error}; not charged"));
+                self.host.fault(&format!("origin: {error}; not charged"));
                 return self.release(ticket, answer::origin_failed(error)).await.into();
             }
         };
@@ -151,53 +175,42 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
             return Answer::Origins { answer, edits, delivery: None };
         }
         // The origin took its time; a facilitator would refuse the authorization now.
-        let now = self.clock.now();
+        let now = self.host.now();
         if !payment.checked().settles_at(now) {
             return self.release(ticket, challenge.refused(&Refusal::ValidBefore, version)).await.into();
         }
 
         let attempt = payment.attempt(visit.table.rpc(paid.network), now);
-        let settle = |hold| Command::Settle { hold, attempt: Box::new(attempt.clone()) };
-        if let Err(answer) = self.write(ticket, settle).await {
-            return answer.into();
-        }
-        let within = if ticket.is_some() { SETTLE_WITHIN } else { SETTLE_WITHIN_UNREMEMBERED };
-        match facilitators.settle(&payment, &attempt, within).await {
-            Settlement::Settled(receipt) => {
-                self.close(ticket, Outcome::Settled(receipt.clone())).await;
-                self.paid_answer(answer, &receipt, ticket.cloned(), purchase)
-            }
-            Settlement::Refused(receipt) => {
-                self.release(ticket, challenge.settlement_refused(&receipt, version)).await.into()
-            }
-            Settlement::Unknown { deadline } => {
-                self.close(ticket, Outcome::Unknown).await;
-                self.unknown(&attempt, deadline)
-            }
+        let within = patience.saturating_sub(verifying).max(KEPT_FOR_SETTLING);
+        match self.settle(&payment, attempt, ticket, within).await {
+            Ok(Settlement::Settled(receipt)) => self.paid_answer(answer, &receipt, ticket.cloned(), purchase),
+            Ok(Settlement::Refused(receipt)) => challenge.settlement_refused(&receipt, version).into(),
+            Ok(Settlement::Unknown { deadline }) => self.unknown(paid, deadline),
+            Err(answer) => answer.into(),
         }
     }
 
-    /// Finds out what became of a settlement that was begun before; settled, the content is owed.
-    async fn resolve<R: Request, O: Origin>(
+    /// Settles: in the ledger where there is one, which goes on with it whatever becomes of us.
+    async fn settle(
         &self,
-        ticket: Ticket,
-        attempt: &SettleAttempt,
-        purchase: &Purchase<'_, R>,
-        origin: &O,
-    ) -> Answer<O::Answer> {
-        let facilitators = Facilitators::new(&[], self.fetch, self.journal);
-        match facilitators.resolve(attempt, self.clock.now()).await {
-            Settlement::Settled(receipt) => {
-                self.close(Some(&ticket), Outcome::Settled(receipt.clone())).await;
-                self.deliver(ticket, &receipt, purchase, origin).await
-            }
-            Settlement::Refused(receipt) => {
-                let answer = purchase.challenge.settlement_refused(&receipt, purchase.version);
-                self.release(Some(&ticket), answer).await.into()
-            }
-            Settlement::Unknown { deadline } => {
-                self.close(Some(&ticket), Outcome::Unknown).await;
-                self.unknown(attempt, deadline)
+        payment: &VerifiedPayment,
+        attempt: SettleAttempt,
+        ticket: Option<&Ticket>,
+        within: Duration,
+    ) -> Result<Settlement, OurAnswer> {
+        let (Some(ledger), Some(ticket)) = (self.ledger, ticket) else {
+            return Ok(self.facilitators().settle_unremembered(payment, &attempt).await);
+        };
+        let settle = |hold| Command::Settle { hold, attempt: Box::new(attempt) };
+        match ticket.tell_within(ledger, settle, within).await {
+            Ok(Reply::Settled { receipt }) => Ok(Settlement::Settled(receipt)),
+            Ok(Reply::Refused { receipt }) => Ok(Settlement::Refused(receipt)),
+            Ok(Reply::Unknown { deadline }) => Ok(Settlement::Unknown { deadline }),
+            // Our lease ended and somebody else has the payment now.
+            Ok(_) => Err(answer::in_progress(1)),
+            Err(_) => {
+                self.host.fault("the ledger cannot be reached; whether it settles is not known");
+                Ok(Settlement::Unknown { deadline: false })
             }
         }
     }
@@ -221,7 +234,7 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
                 Answer::Origins { answer, edits, delivery: None }
             }
             Err(error) => {
-                self.journal.fault(&format!("origin: {error}; paid already, still owed"));
+                self.host.fault(&format!("origin: {error}; paid already, still owed"));
                 answer::owed(error).into()
             }
         };
@@ -243,26 +256,32 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
         Answer::Origins { answer, edits, delivery }
     }
 
-    fn unknown<A>(&self, attempt: &SettleAttempt, deadline: bool) -> Answer<A> {
-        let SettleAttempt { network, asset, payer, nonce, .. } = attempt;
-        self.journal.fault(&format!("settle: outcome unknown: {network} asset {asset} payer {payer} nonce {nonce}"));
+    fn unknown<A>(&self, paid: &Paid, deadline: bool) -> Answer<A> {
+        let Paid { payer, asset, network, idempotency_key, .. } = paid;
+        self.host.fault(&format!(
+            "settle: outcome unknown: {network} asset {asset} payer {payer} payment {idempotency_key}"
+        ));
         answer::settlement_unknown(deadline).into()
     }
 
+    fn facilitators(&self) -> Facilitators<'_, F, H> {
+        Facilitators::new(self.fetch, self.host, self.roster)
+    }
+
     fn ledger_down<A>(&self) -> Answer<A> {
-        self.journal.fault("the ledger cannot be reached");
+        self.host.fault("the ledger cannot be reached");
         answer::ledger_down().into()
     }
 
-    /// Writes a step that must be kept before the next one is taken.
-    async fn write(&self, ticket: Option<&Ticket>, command: impl FnOnce(u32) -> Command) -> Result<(), OurAnswer> {
+    /// Writes that the origin is asked, before it is.
+    async fn serve_now(&self, ticket: Option<&Ticket>) -> Result<(), OurAnswer> {
         let (Some(ledger), Some(ticket)) = (self.ledger, ticket) else { return Ok(()) };
-        match ticket.tell(ledger, command).await {
+        match ticket.tell(ledger, |hold| Command::Serve { hold }).await {
             Ok(Reply::Done) => Ok(()),
             // Our lease ended and somebody else has the payment now.
             Ok(_) => Err(answer::in_progress(1)),
             Err(_) => {
-                self.journal.fault("the ledger cannot be reached; not charged");
+                self.host.fault("the ledger cannot be reached; not charged");
                 Err(answer::ledger_down())
             }
         }
@@ -270,21 +289,17 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
 
     /// Nothing was charged: the same payment may come again.
     async fn release<T>(&self, ticket: Option<&Ticket>, answer: T) -> T {
-        self.close(ticket, Outcome::Released).await;
-        answer
-    }
-
-    async fn close(&self, ticket: Option<&Ticket>, outcome: Outcome) {
         if let Some(ticket) = ticket {
-            self.note(ticket, |hold| Command::Close { hold, outcome: Box::new(outcome) }).await;
+            self.note(ticket, |hold| Command::Close { hold, outcome: Box::new(Outcome::Released) }).await;
         }
+        answer
     }
 
     /// Writes what has happened. If that fails, the lease's end brings it out: the answer is not taken back.
     async fn note(&self, ticket: &Ticket, command: impl FnOnce(u32) -> Command) {
         let Some(ledger) = self.ledger else { return };
         if ticket.tell(ledger, command).await.is_err() {
-            self.journal.fault("the ledger cannot be reached; an outcome waits for its lease to end");
+            self.host.fault("the ledger cannot be reached; an outcome waits for its lease to end");
         }
     }
 
@@ -295,6 +310,25 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
             Some(Destination::Here { path, .. }) => visit.is_priced(&path),
             Some(Destination::Elsewhere) => false,
             None => answer.status() >= 400 || answer.status() == 304,
+        }
+    }
+}
+
+impl<R: Request> Purchase<'_, R> {
+    /// What is bought, for the owner's books.
+    fn sale(&self, requirements: &PaymentRequirements, prices: Option<&str>) -> Sale {
+        let Purchase { visit, challenge, paid, .. } = self;
+        Sale {
+            id: paid.idempotency_key.clone(),
+            host: visit.target.authority.to_ascii_lowercase(),
+            route: challenge.route_key().to_owned(),
+            method: visit.request.method(),
+            payer: paid.payer.to_string(),
+            pay_to: requirements.pay_to().to_string(),
+            network: paid.network.to_string(),
+            asset: paid.asset.to_string(),
+            amount: paid.amount.to_string(),
+            prices: prices.unwrap_or_default().to_owned(),
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) const ROLLOUT: &str = "rollout";
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
-impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L, N> {
+impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// A request without a payment: free while its quota lasts or the origin does not want to be paid, else 402.
     pub(super) async fn without_payment<R: Request, O: Origin>(
         &self,
@@ -54,13 +54,13 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
         }
         let route = keccak256(format!("{}\n{}", quote.route.host().unwrap_or_default(), quote.route.key()).as_bytes());
         let request = FreeRequest {
-            counter: format!("{} {}", hex::encode(&route[..16]), self.clock.now().0 / DAY_SECONDS),
+            counter: format!("{} {}", hex::encode(&route[..16]), self.host.now().0 / DAY_SECONDS),
             client: client.to_string(),
             requests: free.requests,
             total: free.total,
         };
         counter.take(&request).await.unwrap_or_else(|down| {
-            self.journal.fault(&format!("quota: {down}; the request pays"));
+            self.host.fault(&format!("quota: {down}; the request pays"));
             false
         })
     }

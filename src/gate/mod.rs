@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::{
     client::Client,
     evm::keccak256,
+    facilitator::Roster,
     origin::{Destination, PRICES_HEADER, destination, free_forward, relayed_answer_edits},
     ports::{Clock, Counter, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::{
@@ -31,15 +32,15 @@ pub use ticket::Ticket;
 
 /// The paywall, for one request.
 #[derive(Debug)]
-pub struct Gate<'a, F, C, J, L, N> {
+pub struct Gate<'a, F, H, L, N> {
     /// The prices as they are known now.
     pub prices: &'a Snapshot,
     /// Way to the facilitators.
     pub fetch: &'a F,
-    /// The time.
-    pub clock: &'a C,
-    /// Where faults are told.
-    pub journal: &'a J,
+    /// Their standing.
+    pub roster: &'a Roster,
+    /// The time, and where faults are told.
+    pub host: &'a H,
     /// What is remembered of payments, where there is a ledger.
     pub ledger: Option<&'a L>,
     /// Where requests are counted that are not charged, where there is a place.
@@ -67,7 +68,7 @@ const PAID_ORIGIN_WITHIN: Duration = Duration::from_mins(1);
 /// Headers by which some frameworks let a client change the method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L, N> {
+impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Answers a request.
     pub async fn serve<R: Request, O: Origin>(&self, request: &R, origin: &O) -> Answer<O::Answer> {
         let url = request.url();
@@ -135,7 +136,7 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
             Ok(None) => return self.without_payment(&quote, challenge, inquiry, visit, origin).await,
             Err(error) => return answer::bad_request(&error.to_string()).into(),
         };
-        let (offers, now) = (challenge.offers(payload.version()), self.clock.now());
+        let (offers, now) = (challenge.offers(payload.version()), self.host.now());
         let judged = judge(&payload, offers, challenge.extensions(), now, table.smart_wallets()).or_else(|refusal| {
             // The client may have been quoted the price before an edit.
             let before = challenge.honoured(self.prices, inquiry, payload.version(), now);
@@ -181,7 +182,7 @@ impl<F: Fetch, C: Clock, J: Journal, L: Ledger, N: Counter> Gate<'_, F, C, J, L,
         origin: &O,
     ) -> Result<O::Answer, OurAnswer> {
         origin.send(visit.forward(), ORIGIN_WITHIN).await.map_err(|error| {
-            self.journal.fault(&format!("origin: {error}"));
+            self.host.fault(&format!("origin: {error}"));
             answer::origin_failed(error)
         })
     }

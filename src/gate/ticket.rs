@@ -1,8 +1,10 @@
 //! A hold on a payment in the ledger.
 
+use std::time::Duration;
+
 use crate::{
-    evm::{Address, Hash32, keccak256},
-    ledger::{Command, Reply, object_name},
+    evm::{Address, Hash32},
+    ledger::{Command, Reply, object_name, payment_id},
     network::Network,
     ports::{Ledger, LedgerDown},
 };
@@ -28,11 +30,21 @@ impl Ticket {
 
     /// Names the payment to the origin: the same for every attempt, and for nobody else's payment.
     pub(super) fn idempotency_key(&self) -> String {
-        hex::encode(keccak256(format!("{}:{}", self.object, self.nonce).as_bytes()))
+        payment_id(&self.object, &self.nonce)
     }
 
     /// Tells the ledger something about this payment; the command is made with the hold.
     pub async fn tell(&self, ledger: &impl Ledger, command: impl FnOnce(u32) -> Command) -> Result<Reply, LedgerDown> {
-        ledger.tell(&self.object, &self.nonce, command(self.hold)).await
+        self.tell_within(ledger, command, Duration::ZERO).await
+    }
+
+    /// The same for a command that the ledger settles or resolves by, which takes its time: at most `within`.
+    pub(super) async fn tell_within(
+        &self,
+        ledger: &impl Ledger,
+        command: impl FnOnce(u32) -> Command,
+        within: Duration,
+    ) -> Result<Reply, LedgerDown> {
+        ledger.tell(&self.object, &self.nonce, command(self.hold), within).await
     }
 }

@@ -3,11 +3,17 @@
 //! One object per payer and token holds the payments; these are its rules, without storage, clock or network.
 //! `docs/ledger.md` draws the states and says what the payer sees.
 
-mod payments;
+mod command;
+mod entry;
+mod payment;
+mod rules;
 
 use crate::{evm::Address, network::Network};
 
-pub use payments::{Alarm, Command, Outcome, Payment, Presentation, Reply, State, apply, on_alarm, wake};
+pub use command::{Command, Outcome, Presentation, Reply};
+pub use entry::{Entry, entry, payment_id};
+pub use payment::{Payment, Sale, State};
+pub use rules::{Alarm, CLERK_SECONDS, apply, on_alarm, wake};
 
 /// The name of the object that holds a payer's payments in a token. Stored data hangs on it: never change it.
 pub fn object_name(network: Network, asset: Address, payer: Address) -> String {

@@ -1,5 +1,7 @@
 //! The price document: its keys, and what each must be. `docs/prices.md` tells it to owners.
 
+use std::time::Duration;
+
 use crate::schemes::SmartWallets;
 
 use super::{
@@ -12,9 +14,18 @@ use super::{
     url::{read_facilitators, read_origin},
 };
 
-const DOCUMENT_KEYS: [&str; 11] = [
+/// How long a request waits for facilitators in all, where the document is silent.
+pub(super) const DEFAULT_FACILITATOR_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// 6 s of it are kept for settling, and verifying needs some.
+const MIN_FACILITATOR_TIMEOUT_SECONDS: u64 = 8;
+/// Nobody waits longer for a page.
+const MAX_FACILITATOR_TIMEOUT_SECONDS: u64 = 60;
+
+const DOCUMENT_KEYS: [&str; 12] = [
     "$schema",
     "facilitators",
+    "facilitatorTimeoutSeconds",
     "smartWallets",
     "publicUrl",
     "rpc",
@@ -39,6 +50,7 @@ const MAX_GRACE_SECONDS: u64 = 600;
 #[derive(Debug)]
 pub(super) struct Document {
     pub(super) facilitators: Vec<String>,
+    pub(super) facilitator_timeout: Duration,
     pub(super) smart_wallets: SmartWallets,
     pub(super) fold_case: bool,
     pub(super) tokens: Tokens,
@@ -92,6 +104,9 @@ impl Document {
         let public_url = members.read("publicUrl", read_origin, problems);
         let document = Self {
             facilitators: members.get("facilitators").map_or_else(Vec::new, |node| read_facilitators(node, problems)),
+            facilitator_timeout: members
+                .read("facilitatorTimeoutSeconds", read_facilitator_timeout, problems)
+                .unwrap_or(DEFAULT_FACILITATOR_TIMEOUT),
             smart_wallets: members.read("smartWallets", read_smart_wallets, problems).unwrap_or_default(),
             fold_case,
             grace_seconds: members.read("grace", read_grace, problems).unwrap_or(MAX_GRACE_SECONDS),
@@ -161,6 +176,12 @@ impl Reader {
 /// The official `RoutesConfig` may also be one entry for every path.
 fn is_one_route(members: &Members<'_>) -> bool {
     members.has("accepts") || members.has("price")
+}
+
+fn read_facilitator_timeout(node: &Node<'_>) -> Result<Duration, Diagnosis> {
+    let (min, max) = (MIN_FACILITATOR_TIMEOUT_SECONDS, MAX_FACILITATOR_TIMEOUT_SECONDS);
+    let seconds = node.number().and_then(|text| text.parse().ok()).filter(|seconds| (min..=max).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| node.problem(format!("expected whole seconds, {min} to {max}")))
 }
 
 fn read_smart_wallets(node: &Node<'_>) -> Result<SmartWallets, Diagnosis> {

@@ -1,12 +1,14 @@
 //! The price table: a document that is safe to use, and what it says about a request.
 
+use std::time::Duration;
+
 use crate::{evm::Address, network::Network, schemes::SmartWallets};
 
 use super::{
     Ambiguity, Decision, Diagnosis, Inquiry, Route, Site, Token,
     challenge::Challenges,
     decision::strictest,
-    document::{Document, SiteEntry},
+    document::{DEFAULT_FACILITATOR_TIMEOUT, Document, SiteEntry},
     host::Hosts,
     readings,
     scope::Mode,
@@ -21,6 +23,7 @@ const MAX_PROBLEMS: usize = 200;
 #[derive(Debug)]
 pub struct PriceTable {
     facilitators: Vec<String>,
+    facilitator_timeout: Duration,
     smart_wallets: SmartWallets,
     fold_case: bool,
     grace_seconds: u64,
@@ -65,6 +68,7 @@ impl PriceTable {
     pub fn empty() -> Self {
         Self {
             facilitators: Vec::new(),
+            facilitator_timeout: DEFAULT_FACILITATOR_TIMEOUT,
             smart_wallets: SmartWallets::Refuse,
             fold_case: true,
             grace_seconds: 0,
@@ -92,6 +96,7 @@ impl PriceTable {
         }
         Self {
             facilitators: document.facilitators,
+            facilitator_timeout: document.facilitator_timeout,
             smart_wallets: document.smart_wallets,
             fold_case: document.fold_case,
             grace_seconds: document.grace_seconds,
@@ -162,6 +167,11 @@ impl PriceTable {
         self.smart_wallets
     }
 
+    /// How long one request waits for facilitators in all.
+    pub const fn facilitator_timeout(&self) -> Duration {
+        self.facilitator_timeout
+    }
+
     /// How long, in seconds, a price quoted by the document before this one is honoured.
     pub const fn grace_seconds(&self) -> u64 {
         self.grace_seconds
@@ -170,6 +180,11 @@ impl PriceTable {
     /// URLs at which a chain can be asked, where the owner has given any.
     pub fn rpc(&self, network: Network) -> &[String] {
         self.tokens.rpc.iter().find(|(known, _)| *known == network).map_or(&[], |(_, urls)| urls)
+    }
+
+    /// The same for all networks.
+    pub fn rpcs(&self) -> &[(Network, Vec<String>)] {
+        &self.tokens.rpc
     }
 
     /// Tokens that the document declares.

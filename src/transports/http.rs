@@ -63,6 +63,11 @@ pub fn read_payment(header: impl Fn(&str) -> Option<String>) -> Result<Option<Pa
     Ok(None)
 }
 
+/// Whether there is a payment header, good or bad.
+pub fn carries_payment(header: impl Fn(&str) -> Option<String>) -> bool {
+    [PAYMENT_SIGNATURE, http_v1::X_PAYMENT].into_iter().any(|name| header(name).is_some())
+}
+
 fn decode(name: &'static str, text: &str) -> Result<PaymentPayload, BadPaymentHeader> {
     let json = decode_header(name, text)?;
     PaymentPayload::from_json(&json).map_err(|error| BadPaymentHeader::Payload(name, error))

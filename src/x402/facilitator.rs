@@ -54,16 +54,54 @@ pub struct SettlementResponse {
     /// CAIP-2 id, in v1 the name.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub network: String,
-    /// Who paid. Never read: the payer is the one that was checked.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    /// Who paid. A facilitator's word for it is not used: the payer is the one that was checked.
+    #[serde(default, deserialize_with = "text_or_nothing", skip_serializing_if = "Option::is_none")]
     pub payer: Option<String>,
+}
+
+/// The answer of `/supported` (x402 v2 §7.3). v1 facilitators send `kinds` alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct SupportedResponse {
+    /// What it settles. A kind that cannot be read is none.
+    pub kinds: Vec<Value>,
+}
+
+/// One thing that a facilitator settles.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SupportedKind {
+    /// 1 or 2.
+    pub x402_version: u8,
+    /// Such as `exact`.
+    pub scheme: String,
+    /// CAIP-2 id, in v1 the name; in v2 perhaps a pattern such as `eip155:*`.
+    pub network: String,
+}
+
+impl SupportedKind {
+    /// The kind of an offer.
+    pub fn of(requirements: &PaymentRequirements) -> Self {
+        let network = requirements.wire()["network"].as_str().unwrap_or_default().to_owned();
+        Self { x402_version: requirements.version().number(), scheme: requirements.scheme().to_owned(), network }
+    }
+
+    /// Whether this kind, as a facilitator names it, includes `wanted`.
+    pub fn includes(&self, wanted: &Self) -> bool {
+        let network = match self.network.strip_suffix('*') {
+            Some(prefix) => wanted.network.starts_with(prefix),
+            None => self.network == wanted.network,
+        };
+        network && self.x402_version == wanted.x402_version && self.scheme == wanted.scheme
+    }
 }
 
 /// All that is needed to ask for a settlement again, by anybody, later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettleAttempt {
-    /// Base URL of the facilitator that was asked.
+    /// Base URL of the facilitator that is asked.
     pub facilitator: String,
+    /// Base URLs of others that could settle it, in the owner's order.
+    pub others: Vec<String>,
     /// The body it was asked with; asked again, it is identical.
     pub body: String,
     /// The network in the words of the payment's version.
@@ -74,6 +112,10 @@ pub struct SettleAttempt {
     pub asset: String,
     /// Who pays.
     pub payer: String,
+    /// Who is paid.
+    pub pay_to: String,
+    /// How much, in atomic units.
+    pub amount: String,
     /// EIP-3009 nonce, `0x` and 64 digits.
     pub nonce: String,
     /// From this second on the authorization cannot be settled any more.
@@ -87,6 +129,11 @@ pub struct SettleAttempt {
 /// Some facilitators write `null` where the specification has a text.
 fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// What is no text is as good as absent.
+fn text_or_nothing<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Value::deserialize(deserializer).map(|value| value.as_str().map(str::to_owned))
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ pub mod v1;
 pub use error_reason::ErrorReason;
 pub(crate) use extensions::is_subset;
 pub use extensions::{MismatchedExtension, check_echo};
-pub use facilitator::{FacilitatorRequest, SettleAttempt, SettlementResponse, VerifyResponse};
+pub use facilitator::{
+    FacilitatorRequest, SettleAttempt, SettlementResponse, SupportedKind, SupportedResponse, VerifyResponse,
+};
 pub use payment_payload::{MalformedPayload, PaymentPayload};
 pub use payment_required::{PaymentRequired, ResourceInfo};
 pub use payment_requirements::{InvalidRequirements, PaymentRequirements};

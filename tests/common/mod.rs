@@ -1,12 +1,20 @@
 //! Stand-ins for the outside, and one-line helpers for the tests.
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::unnecessary_wraps)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::unnecessary_wraps,
+    clippy::type_complexity
+)]
 
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    ops::Deref,
     pin::pin,
+    rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -14,13 +22,15 @@ use std::{
 use serde_json::{Value, json};
 use x402_edge::{
     client::Client,
+    facilitator::Roster,
     gate::{Answer, Gate, OurAnswer},
     ledger::{self, Command, Payment, Reply as LedgerReply},
     ports::{
-        Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, HeaderEdits, Journal, Ledger, LedgerDown, NoAnswer,
-        Observation, Origin, OriginAnswer, Reply, Request,
+        Background, Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, HeaderEdits, Journal, Ledger, LedgerDown,
+        NoAnswer, Observation, Origin, OriginAnswer, Reply, Request,
     },
     prices::{Decision, Headers, Inquiry, Method, PriceTable, Snapshot},
+    settlement::{Clerk, PaymentStore},
     time::UnixTime,
 };
 
@@ -99,25 +109,68 @@ impl OriginAnswer for FakeAnswer {
 /// Everything outside, with a list of what was asked of it, in order.
 pub struct World {
     pub prices: Snapshot,
-    pub time: Cell<u64>,
     pub origin_url: Option<&'static str>,
     pub origin: Result<FakeAnswer, NoAnswer>,
     /// Seconds that the origin takes.
     pub origin_takes: u64,
-    pub verify: RefCell<Vec<Result<Reply, NoAnswer>>>,
-    pub settle: RefCell<Vec<Result<Reply, NoAnswer>>>,
-    pub calls: RefCell<Vec<String>>,
+    /// What happens elsewhere while the origin works.
+    pub during_origin: Option<Box<dyn Fn(UnixTime)>>,
     pub forwarded: RefCell<Option<Forward>>,
-    pub sent: RefCell<Vec<Value>>,
-    pub faults: RefCell<Vec<String>>,
-    /// Whether there is a ledger; its rules are the real ones.
+    /// Whether there is a ledger; its rules and its clerk are the real ones.
     pub with_ledger: bool,
     pub ledger_down: Cell<bool>,
-    pub payments: RefCell<BTreeMap<(String, String), Payment>>,
+    pub ledger_fails_at_settling: Cell<bool>,
+    pub roster: Rc<Roster>,
+    pub clerks: RefCell<BTreeMap<String, Rc<Clerk<Memory, Outside, Outside>>>>,
+    pub outside: Outside,
     /// Free requests taken, by counter and client.
     pub taken: RefCell<BTreeMap<(String, String), u64>>,
     pub counter_down: Cell<bool>,
     pub observed: RefCell<Vec<Observation>>,
+}
+
+/// Facilitators, chains and the clock. A clone is the same outside.
+#[derive(Clone, Default)]
+pub struct Outside(Rc<Shared>);
+
+#[derive(Default)]
+pub struct Shared {
+    /// Milliseconds.
+    pub time: Cell<u64>,
+    pub verify: RefCell<Vec<Result<Reply, NoAnswer>>>,
+    pub settle: RefCell<Vec<Result<Reply, NoAnswer>>>,
+    /// What the chain says, by the method and address or topic that is asked for.
+    pub chain: RefCell<Option<fn(&Value) -> Value>>,
+    pub calls: RefCell<Vec<String>>,
+    pub sent: RefCell<Vec<Value>>,
+    pub faults: RefCell<Vec<String>>,
+}
+
+/// A ledger object's storage.
+#[derive(Default)]
+pub struct Memory(RefCell<BTreeMap<String, Payment>>);
+
+impl PaymentStore for Memory {
+    type Error = std::convert::Infallible;
+    fn load(&self, nonce: &str) -> Result<Option<Payment>, Self::Error> {
+        Ok(self.0.borrow().get(nonce).cloned())
+    }
+    fn save(&self, nonce: &str, payment: &Payment) -> Result<(), Self::Error> {
+        self.0.borrow_mut().insert(nonce.to_owned(), payment.clone());
+        Ok(())
+    }
+    fn forget(&self, nonce: &str) -> Result<(), Self::Error> {
+        self.0.borrow_mut().remove(nonce);
+        Ok(())
+    }
+    fn due(&self, now: UnixTime) -> Result<Vec<(String, Payment)>, Self::Error> {
+        let payments = self.0.borrow();
+        let due = payments.iter().filter(|(_, payment)| ledger::wake(payment) <= now.0);
+        Ok(due.map(|(nonce, payment)| (nonce.clone(), payment.clone())).collect())
+    }
+    fn is_full(&self) -> Result<bool, Self::Error> {
+        Ok(self.0.borrow().len() >= 100)
+    }
 }
 
 pub const PRICES: &str = r#"{
@@ -142,33 +195,56 @@ impl World {
     /// Where everything goes well.
     pub fn new() -> Self {
         let settled = json!({"success": true, "transaction": "0xabc", "network": "eip155:84532"});
+        let outside = Outside::default();
+        outside.time.set(NOW * 1000);
+        outside.verify.replace(vec![reply(200, &json!({"isValid": true}))]);
+        outside.settle.replace(vec![reply(200, &settled)]);
         Self {
             prices: Snapshot::unread().after_reading(Some(PRICES)),
-            time: Cell::new(NOW),
             origin_url: None,
             origin: Ok(FakeAnswer { status: 200, headers: vec![] }),
             origin_takes: 0,
-            verify: RefCell::new(vec![reply(200, &json!({"isValid": true}))]),
-            settle: RefCell::new(vec![reply(200, &settled)]),
-            calls: RefCell::default(),
+            during_origin: None,
             forwarded: RefCell::default(),
-            sent: RefCell::default(),
-            faults: RefCell::default(),
             with_ledger: true,
             ledger_down: Cell::new(false),
-            payments: RefCell::default(),
+            ledger_fails_at_settling: Cell::new(false),
+            roster: Rc::default(),
+            clerks: RefCell::default(),
+            outside,
             taken: RefCell::default(),
             counter_down: Cell::new(false),
             observed: RefCell::default(),
         }
     }
 
+    /// It is so many seconds later.
+    pub fn later(&self, seconds: u64) {
+        self.outside.time.set(self.outside.time.get() + seconds * 1000);
+    }
+
+    /// The alarms of all ledger objects.
+    pub fn alarm(&self) {
+        let clerks: Vec<_> = self.clerks.borrow().values().cloned().collect();
+        for clerk in clerks {
+            now(clerk.wake()).unwrap();
+        }
+    }
+
+    /// The ledger's objects lose their memory and keep their storage.
+    pub fn restart(&self) {
+        for clerk in self.clerks.borrow_mut().values_mut() {
+            let kept = Memory(RefCell::new(clerk.store().0.borrow().clone()));
+            *clerk = Clerk::new(kept, self.outside.clone(), self.outside.clone(), self.roster.clone());
+        }
+    }
+
     pub fn serve(&self, request: &FakeRequest) -> Answer<FakeAnswer> {
         let gate = Gate {
             prices: &self.prices,
-            fetch: self,
-            clock: self,
-            journal: self,
+            fetch: &self.outside,
+            roster: &self.roster,
+            host: &self.outside,
             ledger: self.with_ledger.then_some(self),
             counter: Some(self),
             origin_url: self.origin_url,
@@ -201,10 +277,34 @@ impl World {
     }
 }
 
-impl Fetch for World {
-    async fn post_json(&self, url: &str, body: String, _within: Duration) -> Result<Reply, NoAnswer> {
+impl Deref for World {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.outside.0
+    }
+}
+
+impl Deref for Outside {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Fetch for Outside {
+    async fn get(&self, url: &str, _within: Duration) -> Result<Reply, NoAnswer> {
         self.calls.borrow_mut().push(url.to_owned());
-        self.sent.borrow_mut().push(serde_json::from_str(&body).unwrap());
+        Err(NoAnswer::Connection)
+    }
+
+    async fn post_json(&self, url: &str, body: String, _within: Duration) -> Result<Reply, NoAnswer> {
+        let body: Value = serde_json::from_str(&body).unwrap();
+        if body["jsonrpc"] == "2.0" {
+            let chain = self.chain.borrow().expect("nobody names an rpc");
+            return reply(200, &json!({"jsonrpc": "2.0", "id": 1, "result": chain(&body)}));
+        }
+        self.calls.borrow_mut().push(url.to_owned());
+        self.sent.borrow_mut().push(body);
         let queue = if url.ends_with("/verify") { &self.verify } else { &self.settle };
         let mut queue = queue.borrow_mut();
         if queue.len() > 1 { queue.remove(0) } else { queue[0].clone() }
@@ -216,21 +316,29 @@ impl Origin for World {
     async fn send(&self, forward: Forward, _within: Duration) -> Result<FakeAnswer, NoAnswer> {
         self.calls.borrow_mut().push(format!("origin {}", forward.path_and_query));
         self.forwarded.replace(Some(forward));
-        self.time.set(self.time.get() + self.origin_takes);
+        self.later(self.origin_takes);
+        if let Some(elsewhere) = &self.during_origin {
+            elsewhere(self.outside.now());
+        }
         self.origin.clone()
     }
 }
 
 impl Ledger for World {
-    async fn tell(&self, object: &str, nonce: &str, command: Command) -> Result<LedgerReply, LedgerDown> {
-        if self.ledger_down.get() {
+    async fn tell(
+        &self,
+        object: &str,
+        nonce: &str,
+        command: Command,
+        within: Duration,
+    ) -> Result<LedgerReply, LedgerDown> {
+        let settling = matches!(command, Command::Settle { .. });
+        if self.ledger_down.get() || (settling && self.ledger_fails_at_settling.get()) {
             return Err(LedgerDown);
         }
-        let key = (object.to_owned(), nonce.to_owned());
-        let known = self.payments.borrow_mut().remove(&key);
-        let (payment, reply) = ledger::apply(known, command, Clock::now(self));
-        self.payments.borrow_mut().extend(payment.map(|payment| (key, payment)));
-        Ok(reply)
+        let new = || Clerk::new(Memory::default(), self.outside.clone(), self.outside.clone(), self.roster.clone());
+        let clerk = self.clerks.borrow_mut().entry(object.to_owned()).or_insert_with(new).clone();
+        Ok(clerk.tell(nonce, command, within).await.unwrap())
     }
 }
 
@@ -254,16 +362,23 @@ impl Counter for World {
     }
 }
 
-impl Clock for World {
-    fn now(&self) -> UnixTime {
-        UnixTime(self.time.get())
+impl Clock for Outside {
+    fn millis(&self) -> u64 {
+        self.time.get()
     }
 }
 
-impl Journal for World {
+impl Journal for Outside {
     fn fault(&self, text: &str) {
         self.faults.borrow_mut().push(text.to_owned());
     }
+}
+
+impl Background for Outside {
+    fn spawn(&self, work: impl Future<Output = ()> + 'static) {
+        now(work);
+    }
+    async fn pause(&self, _time: Duration) {}
 }
 
 /// What the table says of a request with nothing but a method and a path.

@@ -19,6 +19,7 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
     compatibilityDate: COMPATIBILITY_DATE,
     kvNamespaces: ["PRICES"],
     durableObjects: ledger ? { LEDGER: { className: "LedgerObject", useSQLite: true } } : {},
+    d1Databases: ledger ? ["DB"] : [],
     bindings: originUrl ? { ORIGIN_URL: originUrl } : {},
     ...options,
   };
@@ -30,7 +31,13 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
   };
   await put(prices);
   const url = String(await miniflare.ready).replace(/\/$/, "");
-  return { url, put, stop: () => miniflare.dispose() };
+  /** Rows of the owner's books; none while there is no table yet. */
+  const books = async (sql) => (await miniflare.getD1Database("DB")).prepare(sql).all().then(({ results }) => results, (error) => {
+    if (/no such table/.test(error.message)) return [];
+    throw error;
+  });
+  const reconcile = async () => (await miniflare.getWorker()).scheduled({ cron: "7 * * * *" });
+  return { url, put, books, reconcile, stop: () => miniflare.dispose() };
 }
 
 /** The Worker in bare workerd, its KV a small server here. With `storage`, a folder, it has the ledger there. */

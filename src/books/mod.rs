@@ -1,0 +1,11 @@
+//! The owner's books: one row for each payment, and what the chain says about them.
+//!
+//! Written from the ledger's entries, at least once and without duplicates; `docs/ledger.md` describes the tables.
+
+mod entries;
+mod reconcile;
+mod schema;
+
+pub use entries::write;
+pub use reconcile::{Report, reconcile};
+pub use schema::migrate;

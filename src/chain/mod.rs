@@ -1,0 +1,11 @@
+//! What the chain itself says, over the RPC URLs of the price document: the last word about money.
+//!
+//! Only reads. Specification: Ethereum JSON-RPC, EIP-3009.
+
+mod authorization;
+mod rpc;
+mod transfers;
+
+pub use authorization::{OnChain, Question, authorization};
+pub use rpc::{Hex, block_number};
+pub use transfers::{Transfer, transfers};

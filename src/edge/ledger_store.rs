@@ -1,0 +1,140 @@
+//! [`PaymentStore`] by a Durable Object's `SQLite`, and the outbox for the owner's books beside it: what is written
+//! together is kept together.
+
+use serde::Deserialize;
+use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
+
+use crate::{
+    ledger::{Entry, Payment, entry, wake},
+    settlement::PaymentStore,
+    time::UnixTime,
+};
+
+const SCHEMA: &str =
+    "CREATE TABLE IF NOT EXISTS payments (nonce TEXT PRIMARY KEY, wake INTEGER NOT NULL, payment TEXT NOT NULL);
+    CREATE INDEX IF NOT EXISTS payments_by_wake ON payments (wake);
+    CREATE TABLE IF NOT EXISTS outbox (nonce TEXT PRIMARY KEY, entry TEXT NOT NULL);";
+
+/// Payments and entries that an object keeps at most: with about 2 KB each, 20 MB. Beyond it new ones wait.
+const MAX_ROWS: u64 = 10_000;
+
+/// Entries that go to the books together.
+const ENTRIES_AT_ONCE: u64 = 50;
+
+/// The storage of one ledger object.
+pub(super) struct LedgerStore {
+    state: State,
+    /// Whether there are books: without them nothing is put into the outbox.
+    has_books: bool,
+}
+
+#[derive(Deserialize)]
+struct Kept {
+    key: String,
+    json: String,
+}
+
+#[derive(Deserialize)]
+struct Number {
+    number: Option<u64>,
+}
+
+impl LedgerStore {
+    pub(super) const fn new(state: State, has_books: bool) -> Self {
+        Self { state, has_books }
+    }
+
+    pub(super) const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Entries that wait for the books, with their texts.
+    pub(super) fn outbox(&self) -> Result<Vec<(String, Entry)>> {
+        let rows =
+            self.rows("SELECT nonce AS key, entry AS json FROM outbox LIMIT ?", vec![integer(ENTRIES_AT_ONCE)?])?;
+        rows.into_iter().map(|Kept { json, .. }| Ok((json.clone(), serde_json::from_str(&json)?))).collect()
+    }
+
+    /// These have reached the books. Where a newer entry has come meanwhile, it stays.
+    pub(super) fn sent(&self, entries: &[(String, Entry)]) -> Result<()> {
+        for (text, entry) in entries {
+            let sql = "DELETE FROM outbox WHERE nonce = ? AND entry = ?";
+            self.sql()?.exec(sql, vec![entry.nonce.as_str().into(), text.as_str().into()])?;
+        }
+        Ok(())
+    }
+
+    /// When the first payment needs the alarm.
+    pub(super) fn next_wake(&self) -> Result<Option<u64>> {
+        self.number("SELECT min(wake) AS number FROM payments")
+    }
+
+    pub(super) fn has_outbox(&self) -> Result<bool> {
+        Ok(self.number("SELECT count(*) AS number FROM outbox")?.unwrap_or(0) > 0)
+    }
+
+    pub(super) fn is_empty(&self) -> Result<bool> {
+        Ok(self.count()? == 0)
+    }
+
+    fn count(&self) -> Result<u64> {
+        let count = "SELECT (SELECT count(*) FROM payments) + (SELECT count(*) FROM outbox) AS number";
+        Ok(self.number(count)?.unwrap_or(0))
+    }
+
+    /// The tables are made each time they are missing: an object that has forgotten everything has given them up.
+    fn sql(&self) -> Result<SqlStorage> {
+        let sql = self.state.storage().sql();
+        sql.exec(SCHEMA, None)?;
+        Ok(sql)
+    }
+
+    fn rows(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Kept>> {
+        self.sql()?.exec(query, values)?.to_array()
+    }
+
+    fn number(&self, query: &str) -> Result<Option<u64>> {
+        Ok(self.sql()?.exec(query, None)?.one::<Number>()?.number)
+    }
+}
+
+impl PaymentStore for LedgerStore {
+    type Error = Error;
+
+    fn load(&self, nonce: &str) -> Result<Option<Payment>> {
+        let query = "SELECT nonce AS key, payment AS json FROM payments WHERE nonce = ?";
+        let kept = self.rows(query, vec![nonce.into()])?.pop();
+        Ok(kept.map(|kept| serde_json::from_str(&kept.json)).transpose()?)
+    }
+
+    fn save(&self, nonce: &str, payment: &Payment) -> Result<()> {
+        let before = if self.has_books { self.load(nonce)? } else { None };
+        let values = vec![nonce.into(), integer(wake(payment))?, serde_json::to_string(payment)?.into()];
+        self.sql()?.exec("INSERT OR REPLACE INTO payments (nonce, wake, payment) VALUES (?, ?, ?)", values)?;
+        let now = entry(nonce, payment).filter(|_| self.has_books);
+        if let Some(entry) = now.filter(|now| before.and_then(|before| entry(nonce, &before)).as_ref() != Some(now)) {
+            let values = vec![nonce.into(), serde_json::to_string(&entry)?.into()];
+            self.sql()?.exec("INSERT OR REPLACE INTO outbox (nonce, entry) VALUES (?, ?)", values)?;
+        }
+        Ok(())
+    }
+
+    fn forget(&self, nonce: &str) -> Result<()> {
+        self.sql()?.exec("DELETE FROM payments WHERE nonce = ?", vec![nonce.into()])?;
+        Ok(())
+    }
+
+    fn due(&self, now: UnixTime) -> Result<Vec<(String, Payment)>> {
+        let query = "SELECT nonce AS key, payment AS json FROM payments WHERE wake <= ? ORDER BY wake LIMIT 100";
+        let rows = self.rows(query, vec![integer(now.0)?])?;
+        rows.into_iter().map(|Kept { key, json }| Ok((key, serde_json::from_str(&json)?))).collect()
+    }
+
+    fn is_full(&self) -> Result<bool> {
+        Ok(self.count()? >= MAX_ROWS)
+    }
+}
+
+fn integer(value: u64) -> Result<SqlStorageValue> {
+    SqlStorageValue::try_from_i64(i64::try_from(value).unwrap_or(i64::MAX >> 11))
+}

@@ -1,0 +1,112 @@
+//! `/verify`: what the edge cannot see. It changes nothing, so the next facilitator may be asked at once.
+
+use std::time::Duration;
+
+use crate::{
+    evm::Address,
+    ports::{Clock, Fetch, Journal},
+    schemes::CheckedPayment,
+    time::UnixTime,
+    x402::{ErrorReason, SettleAttempt, SupportedKind, VerifyResponse},
+};
+
+use super::{Facilitators, client::body_of};
+
+/// A payment that a facilitator says would settle. Only [`Facilitators::verify`] makes one.
+#[derive(Debug)]
+pub struct VerifiedPayment {
+    checked: CheckedPayment,
+    facilitator: String,
+    others: Vec<String>,
+}
+
+impl VerifiedPayment {
+    /// What was checked and verified.
+    pub const fn checked(&self) -> &CheckedPayment {
+        &self.checked
+    }
+
+    /// The settlement that is about to be asked for: with the facilitator that verified.
+    pub fn attempt(&self, rpc: &[String], now: UnixTime) -> SettleAttempt {
+        let (checked, requirements) = (&self.checked, self.checked.requirements());
+        SettleAttempt {
+            facilitator: self.facilitator.clone(),
+            others: self.others.clone(),
+            body: body_of(checked),
+            network: requirements.wire()["network"].as_str().unwrap_or_default().to_owned(),
+            chain_id: requirements.network().chain_id(),
+            asset: requirements.asset().to_string(),
+            payer: checked.payer().to_string(),
+            pay_to: requirements.pay_to().to_string(),
+            amount: requirements.amount().to_string(),
+            nonce: format!("0x{}", hex::encode(checked.nonce())),
+            expires_at: checked.expires_at().0,
+            begun_at: now.0,
+            rpc: rpc.to_vec(),
+        }
+    }
+}
+
+/// What came of `/verify`.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once per paid request and taken apart at once")]
+pub enum Verification {
+    /// The payment is good now: go on.
+    Verified(VerifiedPayment),
+    /// It is not, and the payer can mend it: 402.
+    Refused(ErrorReason),
+    /// No facilitator answered. Nothing was charged; the same payment may be tried again: 503.
+    Unreachable,
+    /// A facilitator answered what is no answer. Nothing was charged: 502.
+    Nonsense,
+}
+
+/// The code that says the facilitator stumbled, not the payer.
+const UNEXPECTED_VERIFY_ERROR: &str = "unexpected_verify_error";
+
+/// Codes that say the facilitator does not do such payments; another one may.
+const NOT_MINE: [&str; 4] = ["unsupported_scheme", "invalid_scheme", "unsupported_network", "invalid_network"];
+
+impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
+    /// Asks the facilitators in turn until one gives an answer; all share the time.
+    pub async fn verify(&self, urls: &[String], checked: CheckedPayment, within: Duration) -> Verification {
+        let kind = SupportedKind::of(checked.requirements());
+        let candidates = self.roster.in_order(urls, &kind, self.host.now());
+        let mut outcome = Verification::Unreachable;
+        let (begun, mut left) = (self.host.millis(), u32::try_from(candidates.len()).unwrap_or(u32::MAX));
+        for facilitator in &candidates {
+            let spent = Duration::from_millis(self.host.millis().saturating_sub(begun));
+            let share = within.saturating_sub(spent) / left.max(1);
+            left = left.saturating_sub(1);
+            match self.ask::<VerifyResponse>(facilitator, "verify", body_of(&checked), share).await {
+                Err(_) => {}
+                Ok(Some(answer)) if answer.is_valid && names(&answer, checked.payer()) => {
+                    let others = candidates.iter().filter(|other| *other != facilitator);
+                    return Verification::Verified(VerifiedPayment {
+                        checked,
+                        facilitator: (*facilitator).to_owned(),
+                        others: others.map(|other| (*other).to_owned()).collect(),
+                    });
+                }
+                Ok(Some(answer)) if !answer.is_valid => match answer.invalid_reason.as_deref() {
+                    Some(UNEXPECTED_VERIFY_ERROR) => outcome = Verification::Nonsense,
+                    reason => {
+                        let code = ErrorReason::theirs(reason, "invalid_payment");
+                        if !NOT_MINE.contains(&code.as_str()) {
+                            return Verification::Refused(code);
+                        }
+                        outcome = Verification::Refused(code);
+                    }
+                },
+                Ok(_) => outcome = Verification::Nonsense,
+            }
+        }
+        outcome
+    }
+}
+
+/// Whether the payer whom the facilitator names, if any, is the one we checked.
+fn names(answer: &VerifyResponse, payer: Address) -> bool {
+    let named = answer.payer.as_deref().map(|text| text.to_ascii_lowercase().parse());
+    named.is_none_or(|named| named == Ok(payer))
+}

@@ -1,0 +1,9 @@
+//! Settles what the ledger has written down, with or without the client: the work that is done in the ledger's
+//! object, since only there it is known who is at it.
+
+mod calls;
+mod clerk;
+mod store;
+
+pub use clerk::Clerk;
+pub use store::PaymentStore;

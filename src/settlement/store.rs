@@ -1,0 +1,20 @@
+//! Where one payer's payments are kept.
+
+use crate::{ledger::Payment, time::UnixTime};
+
+/// The storage of one ledger object. Nothing in it waits: what is read and written without a wait between is
+/// one step to everybody else.
+pub trait PaymentStore {
+    /// Why storage fails.
+    type Error: std::fmt::Display;
+    /// The payment with this nonce.
+    fn load(&self, nonce: &str) -> Result<Option<Payment>, Self::Error>;
+    /// Keeps it, and its entry for the owner's books if that has changed.
+    fn save(&self, nonce: &str, payment: &Payment) -> Result<(), Self::Error>;
+    /// Forgets it.
+    fn forget(&self, nonce: &str) -> Result<(), Self::Error>;
+    /// Payments whose time has come, the longest waiting first; a hundred at most.
+    fn due(&self, now: UnixTime) -> Result<Vec<(String, Payment)>, Self::Error>;
+    /// Whether another payment would be too many.
+    fn is_full(&self) -> Result<bool, Self::Error>;
+}
