@@ -129,7 +129,9 @@ fn only_the_edge_knows_the_runtime() {
             continue;
         }
         for word in ["worker::", "wasm_bindgen", "web_sys", "js_sys", "target_arch", "SystemTime", "Instant"] {
-            assert!(!source.contains(word), "{file} names {word}");
+            // The program has the only other clock, in a file of its own.
+            let clock = file == "bin/x402-edge/prices/clock.rs" && word == "SystemTime";
+            assert!(clock || !source.contains(word), "{file} names {word}");
         }
     }
 }
