@@ -222,3 +222,73 @@ fn every_command_explains_itself_with_examples() {
         assert!(help.out.contains("Examples:\n  x402-edge prices "), "{command}: {}", help.out);
     }
 }
+
+#[test]
+fn an_openapi_description_becomes_routes() {
+    let folder = Folder::new("openapi");
+    let paid = |amount: &str| json!({"price": {"mode": "fixed", "currency": "USD", "amount": amount}, "protocols": [{"x402": {}}]});
+    let openapi = json!({
+        "openapi": "3.1.0",
+        "servers": [{"url": "https://api.example.com/v1"}],
+        "paths": {
+            "/weather/{city}": {
+                "get": {"summary": "Weather in a city", "x-payment-info": paid("0.002"),
+                        "responses": {"200": {"content": {"application/json": {}}}, "402": {}}},
+                "post": {"responses": {"204": {}}},
+                "parameters": [],
+            },
+            "/sweep": {"post": {"x-payment-info": {"price": {"mode": "dynamic", "min": "1", "max": "2"}}}},
+        },
+    });
+    folder.write("openapi.json", openapi.to_string());
+    let made = folder.prices(&["import", "--openapi", "openapi.json", "--pay-to", PAY_TO], "");
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert_eq!(
+        made.json()["routes"],
+        json!({"GET /v1/weather/:city": {"price": "$0.002", "description": "Weather in a city", "mimeType": "application/json"}})
+    );
+    for told in [
+        "left out: POST /weather/{city}, which has no price; it stays free",
+        "left out: the price of POST /sweep, whose mode is dynamic",
+    ] {
+        assert!(made.err.contains(told), "{}", made.err);
+    }
+    let priced = ["import", "--openapi", "-", "--price", "$1", "--pay-to", PAY_TO, "--output", "prices.json"];
+    assert_eq!(folder.prices(&priced, &openapi.to_string()).code, 0);
+    assert!(folder.prices(&["check"], "").out.contains("3 routes"));
+    assert_eq!(folder.prices(&["import", "--openapi", "-"], "openapi: 3.1.0").code, 2);
+    assert_eq!(folder.prices(&["import", "--openapi", "-"], r#"{"swagger": "2.0"}"#).code, 2);
+}
+
+#[test]
+fn an_official_routes_config_becomes_routes() {
+    let folder = Folder::new("routes-config");
+    let solana =
+        json!({"scheme": "exact", "price": "$1", "network": "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "payTo": "x"});
+    let base = json!({"scheme": "exact", "price": "$0.01", "network": "eip155:8453", "payTo": PAY_TO});
+    let config = json!({
+        "GET /a": {"accepts": [base, solana], "description": "A", "customPaywallHtml": "<p>"},
+        "/b": {"accepts": solana},
+    });
+    let made = folder.prices(&["import", "--routes-config", "-", "--network", "base"], &config.to_string());
+    assert_eq!(made.code, 0, "{}", made.err);
+    let document = made.json();
+    assert_eq!(document["routes"], json!({"GET /a": {"accepts": [base], "description": "A"}}));
+    assert!(document.get("payTo").is_none(), "every offer has its own");
+    for told in ["the offer of GET /a on solana:", "customPaywallHtml", "/b, which has no offer left; it stays free"] {
+        assert!(made.err.contains(told), "{told} is missing in {}", made.err);
+    }
+
+    let v1 = json!({"/a": "$0.01", "POST /b": {"price": "$0.02", "network": "base", "config": {"description": "B", "discoverable": true}}});
+    let made = folder.prices(&["import", "--routes-config", "-", "--pay-to", PAY_TO], &v1.to_string());
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert_eq!(
+        made.json()["routes"],
+        json!({"/a": {"price": "$0.01"}, "POST /b": {"price": "$0.02", "network": "base", "description": "B"}})
+    );
+
+    // What the Worker would refuse is told, with exit code 1.
+    let bad = folder.prices(&["import", "--routes-config", "-", "--pay-to", PAY_TO], r#"{"/a": "free"}"#);
+    assert_eq!(bad.code, 1);
+    assert!(bad.err.contains("/routes/~1a/price"), "{}", bad.err);
+}

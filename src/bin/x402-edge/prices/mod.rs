@@ -2,7 +2,9 @@
 
 mod check;
 mod clock;
+mod draft;
 mod history;
+mod import;
 mod init;
 mod live;
 mod place;
@@ -24,6 +26,7 @@ pub(crate) enum Command {
     Push(push::Arguments),
     Rollback(rollback::Arguments),
     History(history::Arguments),
+    Import(import::Arguments),
 }
 
 pub(crate) fn run(command: Command) -> ExitCode {
@@ -33,6 +36,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Push(arguments) => push::run(&arguments),
         Command::Rollback(arguments) => rollback::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
     };
     done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
 }
