@@ -1,6 +1,6 @@
 //! `x402-edge prices …` without wrangler: what is said, on which stream, with which exit code.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::type_complexity)]
 
 use std::{
     fs,
@@ -291,4 +291,166 @@ fn an_official_routes_config_becomes_routes() {
     let bad = folder.prices(&["import", "--routes-config", "-", "--pay-to", PAY_TO], r#"{"/a": "free"}"#);
     assert_eq!(bad.code, 1);
     assert!(bad.err.contains("/routes/~1a/price"), "{}", bad.err);
+}
+
+/// A document with everything that a decision can depend on.
+fn shop() -> String {
+    json!({
+        "payTo": PAY_TO, "network": "eip155:84532", "facilitators": ["https://f.example"],
+        "routes": {
+            "GET /articles/:slug": {
+                "price": "$0.05",
+                "rules": [
+                    {"when": {"verifiedBot": true}, "price": "$0.10"},
+                    {"when": {"country": ["DE", "AT"]}, "free": true},
+                    {"when": {"header": {"X-Spy": true}}, "deny": true},
+                ],
+            },
+            "/api/*": {"accepts": [{"price": "$0.001"}, {"price": "$0.002", "network": "base"}], "quota": {"requests": 10}},
+            "/old/*": {"price": "$1", "mode": "observe"},
+        },
+        "hosts": {"api.shop.example": {"routes": {"/v1/*": {"price": "$2"}}}},
+    })
+    .to_string()
+}
+
+#[test]
+fn show_is_a_table_for_people_and_json_for_programs() {
+    let folder = Folder::new("show");
+    folder.write("prices.json", shop());
+    let table = folder.prices(&["show", "--text"], "");
+    assert_eq!(table.code, 0, "{}", table.err);
+    let lines: Vec<Vec<&str>> = table.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(lines.contains(&vec!["route", "host", "price"]), "{}", table.out);
+    assert!(lines.contains(&vec!["/v1/*", "api.shop.example", "2", "USDC"]), "{}", table.out);
+    for words in ["0.10 USDC", "free  ", "denied", "0.001 USDC or 0.002 USDC", "10 a day free per ip", "observed only"]
+    {
+        let words = words.replace("0.10 ", "0.1 ");
+        assert!(table.out.contains(&words), "{words} is missing in {}", table.out);
+    }
+    let json = folder.prices(&["show"], "").json();
+    assert_eq!(json["routes"].as_array().unwrap().len(), 4);
+    let article =
+        json["routes"].as_array().unwrap().iter().find(|route| route["route"] == "GET /articles/:slug").unwrap();
+    assert_eq!(article["terms"]["accepts"][0]["amount"], "50000");
+    assert_eq!(article["rules"][1], json!({"when": {"country": ["DE", "AT"]}, "terms": {"free": true}}));
+    let bad = folder.prices(&["show", "-"], "{}");
+    assert_eq!((bad.code, &bad.json()["problems"][0]["pointer"]), (1, &json!("")));
+}
+
+#[test]
+fn explain_says_which_route_and_rule_and_why() {
+    let folder = Folder::new("explain");
+    folder.write("prices.json", shop());
+    let article = "https://shop.example/articles/42";
+    for (arguments, decision, status, route, rule) in [
+        (&["GET", article][..], "priced", json!(402), json!("GET /articles/:slug"), json!(null)),
+        (&[article, "--verified-bot"], "priced", json!(402), json!("GET /articles/:slug"), json!(0)),
+        (&[article, "--verified-bot=false"], "priced", json!(402), json!("GET /articles/:slug"), json!(null)),
+        (&[article, "--country", "de"], "free", json!(null), json!("GET /articles/:slug"), json!(1)),
+        (&[article, "--header", "x-spy: 1"], "denied", json!(403), json!("GET /articles/:slug"), json!(2)),
+        (&["POST", article], "unpriced", json!(null), json!(null), json!(null)),
+        (&["HEAD", article], "priced", json!(402), json!("GET /articles/:slug"), json!(null)),
+        (&["https://shop.example/old/x"], "observed", json!(null), json!("/old/*"), json!(null)),
+        (&["https://API.shop.example./v1/x"], "priced", json!(402), json!("/v1/*"), json!(null)),
+        (&["https://api.shop.example/articles/42"], "unpriced", json!(null), json!(null), json!(null)),
+        (&["https://shop.example/a/../old/x", "--raw"], "refused", json!(400), json!(null), json!(null)),
+        (&["https://shop.example/.x402/status"], "answered", json!(200), json!(null), json!(null)),
+        (&["G€T", article], "refused", json!(400), json!(null), json!(null)),
+    ] {
+        let told = folder.prices(&[&["explain"], arguments].concat(), "");
+        assert_eq!(told.code, 0, "{arguments:?} {}", told.err);
+        let json = told.json();
+        assert_eq!(
+            (&json["decision"], &json["status"], &json["route"], &json["rule"]),
+            (&json!(decision), &status, &route, &rule),
+            "{arguments:?} {json:#}"
+        );
+        assert!(!json["why"].as_str().unwrap().is_empty(), "{arguments:?}");
+    }
+    // In every token.
+    let api = folder.prices(&["explain", "https://shop.example/api/x"], "").json();
+    let offers: Vec<_> =
+        api["accepts"].as_array().unwrap().iter().map(|offer| (&offer["amount"], &offer["network"])).collect();
+    assert_eq!(offers, [(&json!("1000"), &json!("eip155:84532")), (&json!("2000"), &json!("eip155:8453"))]);
+    assert_eq!(api["quota"]["requests"], 10);
+
+    let text = folder.prices(&["explain", "--text", article, "--verified-bot"], "").out;
+    for line in [
+        "402, costs 0.1 USDC",
+        "rule     rules/0: when {\"verifiedBot\":true}",
+        "/routes/GET ~1articles~1:slug/rules/0, says so",
+    ] {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+    assert!(!text.contains('\x1b'));
+}
+
+#[test]
+fn explain_takes_a_path_alone_where_there_is_one_site() {
+    let folder = Folder::new("explain-path");
+    folder.write("prices.json", document(&json!({"/x": {"price": "$1"}})));
+    assert_eq!(folder.prices(&["explain", "/x"], "").json()["decision"], "priced");
+    folder.write("prices.json", shop());
+    let several = folder.prices(&["explain", "/x"], "");
+    assert_eq!(several.code, 2);
+    assert!(several.err.contains("write the whole URL"), "{}", several.err);
+    let bad = folder.prices(&["explain", "/x", "--file", "-"], "{}");
+    assert_eq!(bad.code, 1);
+}
+
+#[test]
+fn diff_tells_what_changes_and_what_it_earns() {
+    let folder = Folder::new("diff");
+    let before = document(
+        &json!({"/a": {"price": "$0.01"}, "/b/*": {"price": "$1"}, "/c": {"price": "$3", "description": "C"}}),
+    );
+    let after =
+        document(&json!({"/a": {"price": "$0.02"}, "/c": {"price": "$3", "description": "D"}, "/d": {"price": "$5"}}));
+    folder.write("old.json", before);
+    folder.write("prices.json", after);
+    let diff = folder.prices(&["diff", "--against", "old.json", "--text"], "");
+    assert_eq!(diff.code, 0, "{}", diff.err);
+    for line in [
+        "~ /a\n    price: 0.01 USDC → 0.02 USDC\n",
+        "- /b/*: 1 USDC, now free\n",
+        "~ /c\n    resource: ",
+        "+ /d: 5 USDC\n",
+    ] {
+        assert!(diff.out.contains(line), "{line} is missing in {}", diff.out);
+    }
+    let same = folder.prices(&["diff", "old.json", "--against", "old.json", "--text"], "");
+    assert!(same.out.contains("no price changes"), "{}", same.out);
+
+    folder.write("urls.txt", "# a comment\n1000 GET https://s.example/a\n\nhttps://s.example/b/1\nPOST https://s.example/d\n1 2 3 4\nhttps://s.example/free\n");
+    let json = folder.prices(&["diff", "--against", "old.json", "--urls", "urls.txt"], "").json();
+    let effect = &json["effect"];
+    assert_eq!((&effect["requests"], &effect["unreadLines"]), (&json!(1003), &json!(1)));
+    let usdc = |amount: &str| json!([{"token": "USDC on eip155:84532", "decimals": 6, "amount": amount}]);
+    assert_eq!(effect["total"], json!({"before": usdc("11000000"), "after": usdc("25000000")}));
+    let a = effect["routes"].as_array().unwrap().iter().find(|route| route["route"] == "/a").unwrap();
+    assert_eq!(a["before"], json!({"requests": 1000, "revenue": usdc("10000000")}));
+    assert_eq!(a["after"], json!({"requests": 1000, "revenue": usdc("20000000")}));
+}
+
+#[test]
+fn diff_reads_access_logs_and_counts_what_was_delivered() {
+    let folder = Folder::new("log");
+    folder.write(
+        "prices.json",
+        document(&json!({"/a": {"price": "$1", "rules": [{"when": {"userAgent": "*Bot*"}, "price": "$2"}]}})),
+    );
+    folder.write("old.json", r#"{"routes": {}}"#);
+    folder.write(
+        "access.log",
+        b"203.0.113.7 - - [24/Nov/2026:14:00:00 +0000] \"GET /a HTTP/1.1\" 200 5\n\
+          203.0.113.7 - - [24/Nov/2026:14:00:01 +0000] \"GET /%61?x=1 HTTP/1.1\" 200 5 \"-\" \"GPTBot/1.0 \xff\"\n\
+          203.0.113.7 - - [24/Nov/2026:14:00:02 +0000] \"GET /a HTTP/1.1\" 404 5 \"-\" \"curl/8\"\n\
+          \x16\x03\x01 nonsense\n",
+    );
+    let arguments = ["diff", "--against", "old.json", "--log", "access.log", "--host", "shop.example"];
+    let effect = folder.prices(&arguments, "").json()["effect"].clone();
+    assert_eq!((&effect["requests"], &effect["unreadLines"]), (&json!(3), &json!(1)));
+    assert_eq!(effect["total"]["before"], json!([]));
+    assert_eq!(effect["total"]["after"][0]["amount"], "3000000");
 }

@@ -250,14 +250,18 @@ impl<'a, R: Request> Visit<'a, R> {
         free_forward(self.target.origin(), path_and_query, &self.request.header_names())
     }
 
-    /// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
     fn methods(&self, method: &Method) -> Methods {
-        let overrides = |name: &String| METHOD_OVERRIDES.contains(&canonical_name(name).as_str());
-        if self.target.overrides_method() || self.request.header_names().iter().any(overrides) {
-            Methods::Any
-        } else {
-            method.readings()
-        }
+        methods_of(self.request, &self.target, method)
+    }
+}
+
+/// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
+pub fn methods_of(request: &impl Request, target: &Target<'_>, method: &Method) -> Methods {
+    let overrides = |name: &String| METHOD_OVERRIDES.contains(&canonical_name(name).as_str());
+    if target.overrides_method() || request.header_names().iter().any(overrides) {
+        Methods::Any
+    } else {
+        method.readings()
     }
 }
 

@@ -22,7 +22,7 @@ struct Arguments {
 enum Command {
     /// Write, check, put and look at prices.
     #[command(subcommand)]
-    Prices(prices::Command),
+    Prices(Box<prices::Command>),
     /// Look at payments.
     #[command(subcommand)]
     Payment(payment::Command),
@@ -30,7 +30,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Prices(command) => prices::run(command),
+        Command::Prices(command) => prices::run(*command),
         Command::Payment(command) => payment::run(&command),
     }
 }

@@ -106,5 +106,10 @@ pub(crate) fn table(names: &[&str], rows: &[Vec<String>]) -> String {
 
 /// `1 route`, `2 routes`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
+    self::number(u64::try_from(number).unwrap_or(u64::MAX), noun)
+}
+
+/// The same for what is counted in files.
+pub(crate) fn number(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

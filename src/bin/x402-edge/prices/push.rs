@@ -1,7 +1,8 @@
 //! `prices push`: a checked document becomes the live one.
 
 use super::{
-    history,
+    changes::Changes,
+    diff, history,
     live::Place,
     problem,
     source::{FileArgument, Source},
@@ -36,10 +37,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = Source::read(&arguments.file.file)?;
-    problem::read_or_tell(&source)?;
+    let table = problem::read_or_tell(&source)?;
     let place = &arguments.place;
     place.say_default();
     let live = place.document()?;
+    let old = diff::table_of_live(live.as_deref(), place.name());
+    print(&Changes::between(&old, &table).to_text())?;
+    if arguments.dry_run {
+        return print(&format!("version {} would be put; nothing is written (--dry-run)", version_of(&source.text)));
+    }
     replace(place, live.as_deref(), &source.text, &arguments.note)
 }
 

@@ -1,12 +1,8 @@
 //! Wrangler, driven as its own program. Whatever KV and D1 need (accounts, tokens, local files) is its business.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::ffi::OsString;
 
+use super::program;
 use crate::failure::Failure;
 
 /// What wrangler answered.
@@ -35,33 +31,13 @@ impl From<Refused> for Failure {
 
 /// Runs `wrangler` with these arguments to its end.
 pub(crate) fn run(arguments: &[OsString]) -> Result<Answer, Refused> {
-    let program = find();
-    let mut command = Command::new(&program);
-    // Wrangler needs a newer Node.js than some machines have; the project brings it along, in the same folder.
-    if let Some(folder) = program.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let folders = std::iter::once(folder.to_owned()).chain(env::split_paths(&path));
-        if let Ok(path) = env::join_paths(folders) {
-            command.env("PATH", path);
-        }
-    }
-    let output = command.args(arguments).stdin(Stdio::null()).output().map_err(|error| Refused {
-        text: format!("{} cannot be started: {error}; install it with: npm ci", program.display()),
-    })?;
+    let output = program::run("wrangler", arguments, None)
+        .map_err(|error| Refused { text: format!("it cannot be started: {error}; install it with: npm ci") })?;
     if output.status.success() {
         return Ok(Answer { stdout: output.stdout });
     }
     let told = format!("{}\n{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     Err(Refused { text: essence(&told) })
-}
-
-/// The project's own wrangler, from here upwards; else the one in PATH.
-fn find() -> PathBuf {
-    let name = if cfg!(windows) { "wrangler.cmd" } else { "wrangler" };
-    let here = env::current_dir().unwrap_or_default();
-    let own = |folder: &Path| folder.join("node_modules").join(".bin").join(name);
-    let beside = env::current_exe().unwrap_or_default();
-    here.ancestors().chain(beside.ancestors()).map(own).find(|path| path.exists()).unwrap_or_else(|| name.into())
 }
 
 /// Behind its message wrangler may print its whole manual.

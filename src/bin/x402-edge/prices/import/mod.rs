@@ -1,5 +1,7 @@
 //! `prices import`: a document made from what there is already.
 
+#![allow(clippy::doc_markdown, reason = "these comments are also the help that is printed")]
+
 mod openapi;
 mod routes_config;
 
