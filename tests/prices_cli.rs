@@ -454,3 +454,36 @@ fn diff_reads_access_logs_and_counts_what_was_delivered() {
     assert_eq!(effect["total"]["before"], json!([]));
     assert_eq!(effect["total"]["after"][0]["amount"], "3000000");
 }
+
+#[test]
+fn the_documentation_shows_what_the_program_says() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/prices.md")).unwrap();
+    let mut checked = 0;
+    for block in page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let (command, shown) = block.split_once('\n').unwrap();
+        let arguments: Vec<&str> = command.strip_prefix("$ npm run -s prices -- ").unwrap().split(' ').collect();
+        let output = Command::new(env!("CARGO_BIN_EXE_x402-edge"))
+            .arg("prices")
+            .args(arguments)
+            .arg("--text")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), shown, "{command}");
+        checked += 1;
+    }
+    assert!(checked > 0);
+    // Every command has its row, and every row its command.
+    let folder = Folder::new("commands");
+    let help = folder.prices(&["--help"], "").out;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let mut commands: Vec<&str> = listed.map(|line| line.split_whitespace().next().unwrap()).collect();
+    commands.retain(|command| *command != "help");
+    commands.sort_unstable();
+    let table = page.split("## The tool").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows =
+        table.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| row.split(['`', ' ']).next().unwrap());
+    let mut rows: Vec<&str> = rows.collect();
+    rows.sort_unstable();
+    assert_eq!(commands, rows);
+}
