@@ -1,6 +1,6 @@
 //! Examples and documentation do what they say.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::too_many_lines)]
 
 mod common;
 

@@ -37,7 +37,9 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
     throw error;
   });
   const reconcile = async () => (await miniflare.getWorker()).scheduled({ cron: "7 * * * *" });
-  return { url, put, books, reconcile, stop: () => miniflare.dispose() };
+  // As if the request came from anywhere, to any host: `cf` in the options is what Cloudflare knows of the client.
+  const dispatch = (target, init) => miniflare.dispatchFetch(target, init);
+  return { url, put, books, reconcile, dispatch, stop: () => miniflare.dispose() };
 }
 
 /** The Worker in bare workerd, its KV a small server here. With `storage`, a folder, it has the ledger there. */

@@ -58,7 +58,10 @@ impl Changes {
             let kind = Kind::Added { price: price_of(parts) };
             changes.routes.push(Change { host: host.clone(), key: key.clone(), kind });
         }
-        changes.document = differing(&document_parts(old), &document_parts(new));
+        // Against nothing everything would differ.
+        if !(old.is_empty() && old.facilitators().is_empty()) {
+            changes.document = differing(&document_parts(old), &document_parts(new));
+        }
         changes
     }
 

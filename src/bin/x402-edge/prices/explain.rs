@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     request: Vec<String>,
     #[command(flatten)]
     who: Who,
-    /// Take the URL as it stands, as bare workerd does.
+    /// Take the URL as it stands, as bare workerd does; only a fragment is cut off.
     #[arg(long)]
     raw: bool,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = arguments.subject.read()?;
     let table = problem::read_or_tell(&source)?;
     let whole = whole_url(url, &table)?;
-    let as_sent = if arguments.raw { whole.clone() } else { one(sent::as_sent(std::slice::from_ref(&whole))?) };
+    let as_sent = if arguments.raw { raw(&whole) } else { one(sent::as_sent(std::slice::from_ref(&whole))?) };
     let asked = arguments.who.is_asking(method, &as_sent);
     let prices = Snapshot::unread().after_reading(Some(&source.text));
     let answer = asked.put_to(&prices)?;
@@ -70,6 +70,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return print_json(&json);
     }
     print(&explanation.to_text(&whole))
+}
+
+/// A fragment is the one thing that no runtime hands on.
+fn raw(url: &str) -> String {
+    url.split('#').next().unwrap_or_default().to_owned()
 }
 
 /// Whether paths are compared without case, in a good document.

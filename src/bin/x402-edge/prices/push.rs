@@ -2,7 +2,8 @@
 
 use super::{
     changes::Changes,
-    diff, history,
+    diff,
+    history::{self, Entry},
     live::Place,
     problem,
     source::{FileArgument, Source},
@@ -46,15 +47,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.dry_run {
         return print(&format!("version {} would be put; nothing is written (--dry-run)", version_of(&source.text)));
     }
-    replace(place, live.as_deref(), &source.text, &arguments.note)
+    let entries = history::list(place)?;
+    replace(place, live.as_deref(), entries, &source.text, &arguments.note)
 }
 
-/// Writes the document and its history. What is live now gets into the history too, where it came by other means.
-pub(crate) fn replace(place: &Place, live: Option<&str>, text: &str, note: &str) -> Result<(), Failure> {
+/// Writes the document and its history; `entries` is the history so far. What is live now gets into the history too, where it came by other means.
+pub(crate) fn replace(
+    place: &Place,
+    live: Option<&str>,
+    mut entries: Vec<Entry>,
+    text: &str,
+    note: &str,
+) -> Result<(), Failure> {
     if live == Some(text) {
         return print(&format!("version {} is live already", version_of(text)));
     }
-    let mut entries = history::list(place)?;
     if let Some(live) = live.filter(|live| entries.last().is_none_or(|last| last.version != version_of(live))) {
         history::add(place, &entries, live, "was live, put by other means")?;
         entries = history::list(place)?;

@@ -31,11 +31,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     place.say_default();
     let live = place.document()?;
     let entries = history::list(place)?;
-    let entry = chosen(&entries, live.as_deref().map(version_of).as_deref(), arguments.version.as_deref())?;
+    let entry = chosen(&entries, live.as_deref().map(version_of).as_deref(), arguments.version.as_deref())?.clone();
     let text = place.get(&entry.key)?.ok_or_else(|| Failure::outside(format!("{} has vanished from KV", entry.key)))?;
     let source = Source::new(format!("version {}", entry.version), text);
     problem::read_or_tell(&source)?;
-    push::replace(place, live.as_deref(), &source.text, &format!("rollback to {}", entry.time))
+    push::replace(place, live.as_deref(), entries, &source.text, &format!("rollback to {}", entry.time))
 }
 
 /// The newest entry with the version, or the newest that is not live now.
