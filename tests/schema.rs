@@ -103,6 +103,7 @@ fn mistakes_of_form_are_mistakes_to_both() {
         ("/facilitators".to_owned(), json!("https://f.example")),
         ("/facilitators/0".to_owned(), json!("https://f.example/?x")),
         ("/facilitators/0".to_owned(), json!("f.example")),
+        ("/facilitatorTimeoutSeconds".to_owned(), json!(7)),
         ("/smartWallets".to_owned(), json!(true)),
         ("/publicUrl".to_owned(), json!("https://shop.example/shop")),
         ("/rpc".to_owned(), json!({"base": ["https://x.example"]})),

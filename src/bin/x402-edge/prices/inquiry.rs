@@ -9,11 +9,14 @@ use std::{
 
 use x402_edge::{
     client::Client,
+    facilitator::Roster,
     gate::{self, Gate},
     ledger::{Command, Reply as LedgerReply},
-    ports::{Clock, Fetch, Forward, Journal, Ledger, LedgerDown, NoAnswer, Origin, OriginAnswer, Reply, Request},
+    ports::{
+        Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, Journal, Ledger, LedgerDown, NoAnswer, Observation,
+        Origin, OriginAnswer, Reply, Request,
+    },
     prices::Snapshot,
-    time::UnixTime,
 };
 
 use crate::failure::Failure;
@@ -43,9 +46,10 @@ impl Asked {
         let gate = Gate {
             prices,
             fetch: &Nobody,
-            clock: &Nobody,
-            journal: &Nobody,
+            roster: &Roster::default(),
+            host: &Nobody,
             ledger: None::<&Nobody>,
+            counter: None::<&Nobody>,
             origin_url: None,
         };
         let mut future = pin!(gate.serve(self, &Nobody));
@@ -103,20 +107,36 @@ impl Origin for Nobody {
 }
 
 impl Fetch for Nobody {
+    async fn get(&self, _url: &str, _within: Duration) -> Result<Reply, NoAnswer> {
+        Err(NoAnswer::Connection)
+    }
     async fn post_json(&self, _url: &str, _body: String, _within: Duration) -> Result<Reply, NoAnswer> {
         Err(NoAnswer::Connection)
     }
 }
 
 impl Ledger for Nobody {
-    async fn tell(&self, _object: &str, _nonce: &str, _command: Command) -> Result<LedgerReply, LedgerDown> {
+    async fn tell(
+        &self,
+        _object: &str,
+        _nonce: &str,
+        _command: Command,
+        _within: Duration,
+    ) -> Result<LedgerReply, LedgerDown> {
         Err(LedgerDown)
     }
 }
 
+impl Counter for Nobody {
+    async fn take(&self, _request: &FreeRequest) -> Result<bool, CounterDown> {
+        Err(CounterDown)
+    }
+    fn observe(&self, _observation: Observation) {}
+}
+
 impl Clock for Nobody {
-    fn now(&self) -> UnixTime {
-        UnixTime(0)
+    fn millis(&self) -> u64 {
+        0
     }
 }
 
