@@ -9,6 +9,7 @@ use std::{borrow::Cow, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
+    client::Client,
     ledger::{Command, IdentifierCommand, IdentifierReply, Reply as LedgerReply},
     time::UnixTime,
 };
@@ -23,6 +24,10 @@ pub trait Request {
     fn header(&self, name: &str) -> Option<String>;
     /// The names of all headers.
     fn header_names(&self) -> Vec<String>;
+    /// What the network knows of the client. Nothing that a client can write itself.
+    fn client(&self) -> Client {
+        Client::default()
+    }
 }
 
 /// The answer of an HTTP service of ours, such as a facilitator.
@@ -119,6 +124,49 @@ pub trait Ledger {
 
     /// Applies a command to a payment identifier (`ledger::identifier_name`).
     async fn identify(&self, object: &str, command: IdentifierCommand) -> Result<IdentifierReply, LedgerDown>;
+}
+
+/// A free request of a client, to be taken from its quota.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreeRequest {
+    /// Names the counter: one for each route and UTC day.
+    pub counter: String,
+    /// Names the client.
+    pub client: String,
+    /// How many each client has.
+    pub requests: u64,
+    /// How many all clients have together.
+    pub total: Option<u64>,
+}
+
+/// A request that was served free, and what it would have been asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Observation {
+    /// The price document.
+    pub version: String,
+    /// Its host, where it names it.
+    pub host: String,
+    /// The route's key.
+    pub route: String,
+    /// The rule that held; none for the route's own terms.
+    pub rule: Option<usize>,
+    /// Why it was free: `observe` or `rollout`.
+    pub reason: &'static str,
+    /// The first offer: network, token and amount in atomic units; nothing where it would have been refused.
+    pub offer: Option<(String, String, String)>,
+}
+
+/// The counter cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the counter cannot be reached")]
+pub struct CounterDown;
+
+/// Where requests are counted that are not charged.
+pub trait Counter {
+    /// Takes one request from a quota. False where none is left; then nothing changes.
+    async fn take(&self, request: &FreeRequest) -> Result<bool, CounterDown>;
+    /// Counts what would have been charged. Keeps nobody waiting; a few may be lost.
+    fn observe(&self, observation: Observation);
 }
 
 /// The time.

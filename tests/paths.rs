@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod common;
+
 use serde_json::json;
-use x402_edge::prices::{Decision, Method, PriceTable};
+use x402_edge::prices::{Decision, PriceTable};
 
 fn table(routes: &serde_json::Value) -> PriceTable {
     let document = json!({
@@ -15,10 +17,11 @@ fn table(routes: &serde_json::Value) -> PriceTable {
 
 /// `free`, `ambiguous`, or the price in atomic units.
 fn decide(table: &PriceTable, method: &str, path: &str) -> String {
-    match table.decide(path, &Method::parse(method).unwrap().readings()) {
-        Decision::Free => "free".to_owned(),
-        Decision::Ambiguous => "ambiguous".to_owned(),
-        Decision::Priced(route) => route.accepts()[0].amount().to_string(),
+    match common::decide(table, method, path) {
+        Decision::Unpriced => "free".to_owned(),
+        Decision::Ambiguous(_) => "ambiguous".to_owned(),
+        Decision::Priced(quote) => quote.accepts()[0].amount().to_string(),
+        other => panic!("{other:?}"),
     }
 }
 

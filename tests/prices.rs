@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod common;
+
 use serde_json::{Value, json};
-use x402_edge::prices::{Decision, Method, PriceTable};
+use x402_edge::prices::{Decision, PriceTable};
 
 const PAY_TO: &str = "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB";
 const USDC: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
@@ -16,10 +18,8 @@ fn document(routes: &Value) -> Value {
 #[track_caller]
 fn offers(document: &str) -> Vec<Value> {
     let table = PriceTable::parse(document).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let Decision::Priced(route) = table.decide("/x", &Method::parse("GET").unwrap().readings()) else {
-        panic!("/x is free")
-    };
-    route.accepts().iter().map(|offer| offer.wire().clone()).collect()
+    let Decision::Priced(quote) = common::decide(&table, "GET", "/x") else { panic!("/x is free") };
+    quote.accepts().iter().map(|offer| offer.wire().clone()).collect()
 }
 
 #[track_caller]
@@ -130,7 +130,7 @@ fn each_mistake_is_told() {
         ),
         (
             r#"{"/x": {"price": "1 DOGE"}}"#,
-            "/routes/~1x/price: DOGE is not built in for eip155:84532, so its decimals are unknown: write the price as {asset, amount} in atomic units (found \"1 DOGE\")",
+            "/routes/~1x/price: DOGE is not built in for eip155:84532, so its decimals are unknown: declare it under tokens, or write the price as {asset, amount} in atomic units (found \"1 DOGE\")",
         ),
         (
             r#"{"/x": {"price": {"asset": "USDC"}}}"#,
@@ -161,7 +161,7 @@ fn each_mistake_is_told() {
         (r#"{"/x": {"price": "1"}, "/x": {"price": "2"}}"#, "/routes/~1x: this key is written twice; keep one"),
         (
             r#"{"/x/:a": {"price": "1"}, "/X/[b]/": {"price": "2"}}"#,
-            "/routes/~1x~1:a: covers the same requests as /routes/~1X~1[b]~1; keep one",
+            "/routes/~1X~1[b]~1: covers the same requests as /routes/~1x~1:a; keep one",
         ),
         (r#"{"x": {"price": "1"}}"#, "/routes/x: a path begins with \"/\", or is \"*\" for every path"),
         (
@@ -170,7 +170,7 @@ fn each_mistake_is_told() {
         ),
         (
             r#"{"GTE /x": {"price": "1"}}"#,
-            "/routes/GTE ~1x: a route key is \"/path\" or \"METHOD /path\", the method one of GET, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, QUERY, PROPFIND, REPORT, SEARCH, MKCOL, COPY, MOVE",
+            "/routes/GTE ~1x: a route key is \"/path\" or \"METHOD /path\", the method one of GET, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, QUERY, PROPFIND, REPORT, SEARCH, MKCOL, COPY, MOVE; did you mean GET?",
         ),
         (r#"{"HEAD /x": {"price": "1"}}"#, "/routes/HEAD ~1x: HEAD is priced like GET; write GET"),
         (r#"{"/x": {"price": "1", "Price": "1"}}"#, "/routes/~1x/Price: unknown key; did you mean price?"),

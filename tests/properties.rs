@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use x402_edge::{
     evm::SignatureForm,
     money::{Amount, Decimal},
-    prices::{Decision, Method, Pattern, PriceTable, Target, readings},
+    prices::{Decision, Pattern, PriceTable, Target, readings},
     schemes::{self, SmartWallets},
     time::UnixTime,
     transports::http,
@@ -38,7 +38,7 @@ fn table() -> PriceTable {
 }
 
 fn is_free(path: &str) -> bool {
-    matches!(table().decide(path, &Method::parse("GET").unwrap().readings()), Decision::Free)
+    matches!(common::decide(&table(), "GET", path), Decision::Unpriced)
 }
 
 /// One byte of a path, in one of the spellings that servers read alike.

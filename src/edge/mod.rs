@@ -62,6 +62,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         roster: &roster(),
         host: &Host,
         ledger: bindings.ledger.as_ref(),
+        counter: None::<&counter::WorkerCounter>,
         origin_url: bindings.origin.url(),
     };
     let answer = gate.serve(&request, &bindings.origin.of(&request)).await;

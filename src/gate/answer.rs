@@ -10,8 +10,9 @@ use crate::{
     ledger::KeptAnswer,
     page,
     ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
-    prices::{Route, Snapshot, Target},
+    prices::{Inquiry, Quote, Snapshot, Target},
     schemes::Refusal,
+    time::UnixTime,
     transports::{http, http_v1},
     x402::{PaymentRequired, PaymentRequirements, ResourceInfo, SettlementResponse, X402Version, v1},
 };
@@ -70,7 +71,7 @@ const V1_UNPAID: &str = "X-PAYMENT header is required";
 /// The 402 of one request: what is sold, the offers of both versions, and who asks.
 #[derive(Debug)]
 pub struct Challenge<'a> {
-    route: &'a Route,
+    quote: Quote<'a>,
     resource: ResourceInfo,
     extensions: Cow<'a, Map<String, Value>>,
     v1_offers: Vec<PaymentRequirements>,
@@ -79,23 +80,23 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// The challenge of `route` for this request. `identifiers`: whether a client may name its payment.
+    /// The challenge of `quote` for this request. `identifiers`: whether a client may name its payment.
     pub fn new(
-        route: &'a Route,
+        quote: Quote<'a>,
         target: &Target<'_>,
         public_url: Option<&str>,
         identifiers: bool,
         request: &impl Request,
     ) -> Self {
-        let resource = route.resource(target, public_url);
-        let mut extensions = Cow::Borrowed(route.extensions());
+        let resource = quote.route.resource(target, public_url);
+        let mut extensions = Cow::Borrowed(quote.route.extensions());
         if identifiers && !extensions.contains_key(PAYMENT_IDENTIFIER) {
             extensions.to_mut().insert(PAYMENT_IDENTIFIER.to_owned(), payment_identifier::declaration());
         }
         Self {
             extensions,
-            v1_offers: route.accepts_v1(&resource),
-            route,
+            v1_offers: quote.accepts_v1(&resource),
+            quote,
             resource,
             head_only: request.method().eq_ignore_ascii_case("HEAD"),
             html: page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref()),
@@ -106,13 +107,28 @@ impl<'a> Challenge<'a> {
     pub fn offers(&self, version: X402Version) -> &[PaymentRequirements] {
         match version {
             X402Version::V1 => &self.v1_offers,
-            X402Version::V2 => self.route.accepts(),
+            X402Version::V2 => self.quote.accepts(),
+        }
+    }
+
+    /// Offers from before an edit that are still honoured, in the shape of a version.
+    pub fn honoured(
+        &self,
+        prices: &Snapshot,
+        inquiry: &Inquiry<'_>,
+        version: X402Version,
+        now: UnixTime,
+    ) -> Vec<PaymentRequirements> {
+        let offers = prices.honoured(inquiry, now);
+        match version {
+            X402Version::V1 => offers.iter().filter_map(|offer| v1::requirements(offer, &self.resource)).collect(),
+            X402Version::V2 => offers,
         }
     }
 
     /// The route's key in the price document.
     pub fn route_key(&self) -> &str {
-        self.route.key()
+        self.quote.route.key()
     }
 
     /// What is sold.
@@ -158,7 +174,7 @@ impl<'a> Challenge<'a> {
     }
 
     fn answer(&self, v2_error: &str, v1_error: &str, payer: Option<&str>) -> OurAnswer {
-        let required = PaymentRequired::new(v2_error, &self.resource, self.route.accepts(), &self.extensions);
+        let required = PaymentRequired::new(v2_error, &self.resource, self.quote.accepts(), &self.extensions);
         let mut headers = vec![
             (http::PAYMENT_REQUIRED, http::encode_header(&required)),
             ("Cache-Control", "no-store".to_owned()),
@@ -168,7 +184,7 @@ impl<'a> Challenge<'a> {
         let body = if self.html {
             headers.push(("Content-Type", "text/html; charset=utf-8".to_owned()));
             headers.push(("Content-Security-Policy", page::CONTENT_SECURITY_POLICY.to_owned()));
-            page::paywall(&self.resource, self.route.accepts(), v2_error)
+            page::paywall(&self.resource, self.quote.accepts(), v2_error)
         } else {
             headers.push(("Content-Type", "application/json".to_owned()));
             v1::body(v1_error, &self.v1_offers, payer).to_string()
@@ -281,6 +297,16 @@ pub fn ledger_down() -> OurAnswer {
 /// The client's request makes no sense.
 pub fn bad_request(detail: &str) -> OurAnswer {
     problem(400, "Bad Request", detail, None)
+}
+
+/// The owner does not want this request.
+pub fn denied() -> OurAnswer {
+    problem(403, "Forbidden", "This site does not serve such requests, paid or not.", None)
+}
+
+/// The document prices this path under other names of the site.
+pub fn misdirected() -> OurAnswer {
+    problem(421, "Misdirected Request", "This path has a price under another name of this site; ask there.", None)
 }
 
 /// The bindings do not say where the origin is.

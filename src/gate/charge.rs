@@ -7,7 +7,7 @@ use crate::{
     ledger::{Command, Outcome, Presentation, Reply, Sale},
     money::Amount,
     origin::{Destination, Paid, paid_answer_edits, paid_forward, relayed_answer_edits},
-    ports::{Clock, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
+    ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
     schemes::{CheckedPayment, Refusal, exact},
     x402::{PaymentPayload, PaymentRequirements, SettleAttempt, SettlementResponse, X402Version},
 };
@@ -29,7 +29,7 @@ struct Purchase<'a, R> {
     paid: Paid,
 }
 
-impl<F: Fetch, H: Clock + Journal, L: Ledger> Gate<'_, F, H, L> {
+impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Presents the payment to the ledger, and does what it says.
     pub(super) async fn charge<R: Request, O: Origin>(
         &self,
@@ -349,7 +349,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger> Gate<'_, F, H, L> {
     /// the client pays.
     fn is_free_of_charge<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> bool {
         match self.redirect(answer, visit) {
-            Some(Destination::Here { path, .. }) => visit.table.is_priced(&path),
+            Some(Destination::Here { path, .. }) => visit.is_priced(&path),
             Some(Destination::Elsewhere) => false,
             None => answer.status() >= 400 || answer.status() == 304,
         }

@@ -7,18 +7,23 @@
 mod accepted;
 pub mod answer;
 mod charge;
+mod free;
 mod naming;
 mod ticket;
 
 use std::time::Duration;
 
 use crate::{
+    client::Client,
     evm::keccak256,
     extensions::payment_identifier,
     facilitator::Roster,
-    origin::{Destination, canonical_name, destination, free_forward},
-    ports::{Clock, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
-    prices::{BadTarget, Decision, Method, Methods, PriceTable, Snapshot, Target},
+    origin::{Destination, PRICES_HEADER, destination, free_forward, relayed_answer_edits},
+    ports::{Clock, Counter, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
+    prices::{
+        Ambiguity, BadTarget, Decision, Headers, Inquiry, Method, Methods, PriceTable, Quote, Snapshot, Target,
+        canonical_name,
+    },
     transports::http,
 };
 
@@ -29,7 +34,7 @@ pub use ticket::Ticket;
 
 /// The paywall, for one request.
 #[derive(Debug)]
-pub struct Gate<'a, F, H, L> {
+pub struct Gate<'a, F, H, L, N> {
     /// The prices as they are known now.
     pub prices: &'a Snapshot,
     /// Way to the facilitators.
@@ -40,6 +45,8 @@ pub struct Gate<'a, F, H, L> {
     pub host: &'a H,
     /// What is remembered of payments, where there is a ledger.
     pub ledger: Option<&'a L>,
+    /// Where requests are counted that are not charged, where there is a place.
+    pub counter: Option<&'a N>,
     /// Scheme and host of the origin, where it has its own.
     pub origin_url: Option<&'a str>,
 }
@@ -63,7 +70,7 @@ const PAID_ORIGIN_WITHIN: Duration = Duration::from_mins(1);
 /// Headers by which some frameworks let a client change the method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-impl<F: Fetch, H: Clock + Journal, L: Ledger> Gate<'_, F, H, L> {
+impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Answers a request.
     pub async fn serve<R: Request, O: Origin>(&self, request: &R, origin: &O) -> Answer<O::Answer> {
         let url = request.url();
@@ -84,49 +91,121 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger> Gate<'_, F, H, L> {
         };
         let visit = Visit { request, target, table };
 
-        if is_preflight(&method, request) && table.is_priced(target.path) {
+        if is_preflight(&method, request) && visit.is_priced(target.path) {
             return answer::preflight(request).into();
         }
-        let route = match table.decide(target.path, &visit.methods(&method)) {
-            Decision::Free => return self.relay(&visit, origin).await,
-            Decision::Ambiguous => return answer::bad_request(AMBIGUOUS).into(),
-            Decision::Priced(route) => route,
-        };
-
-        let challenge = Challenge::new(route, &target, table.public_url(), self.ledger.is_some(), request);
-        if method.as_str() == "HEAD" {
-            return challenge.unpaid().into();
+        let (methods, client, headers) = (visit.methods(&method), request.client(), RequestHeaders(request));
+        let inquiry = visit.inquiry(&methods, &headers, &client);
+        match table.decide(&inquiry) {
+            Decision::Unpriced => self.relay(&visit, HeaderEdits::default(), origin).await,
+            decision => self.with_version(self.follow_price(decision, &inquiry, &visit, origin).await),
         }
+    }
+
+    /// Does what a price says.
+    async fn follow_price<R: Request, O: Origin>(
+        &self,
+        decision: Decision<'_>,
+        inquiry: &Inquiry<'_>,
+        visit: &Visit<'_, R>,
+        origin: &O,
+    ) -> Answer<O::Answer> {
+        match decision {
+            Decision::Unpriced | Decision::Free(_) => self.relay(visit, relayed_answer_edits(), origin).await,
+            Decision::Observed(quote) => self.observe(&quote, free::OBSERVE, visit, origin).await,
+            Decision::OutsideRollout(quote) => self.observe(&quote, free::ROLLOUT, visit, origin).await,
+            Decision::Denied(_) => answer::denied().into(),
+            Decision::Ambiguous(Ambiguity::Host) => answer::misdirected().into(),
+            Decision::Ambiguous(_) => answer::bad_request(AMBIGUOUS).into(),
+            Decision::Priced(quote) => self.sell(quote, inquiry, visit, origin).await,
+        }
+    }
+
+    /// Asks for the price, or takes the payment.
+    async fn sell<R: Request, O: Origin>(
+        &self,
+        quote: Quote<'_>,
+        inquiry: &Inquiry<'_>,
+        visit: &Visit<'_, R>,
+        origin: &O,
+    ) -> Answer<O::Answer> {
+        let (request, table) = (visit.request, visit.table);
+        let challenge = Challenge::new(quote, &visit.target, visit.public_url(), self.ledger.is_some(), request);
         let payload = match http::read_payment(|name| request.header(name)) {
+            // Who pays for HEAD would pay for nothing.
+            Ok(Some(_)) | Err(_) if request.method().eq_ignore_ascii_case("HEAD") => return challenge.unpaid().into(),
             Ok(Some(payload)) => payload,
-            Ok(None) => return challenge.unpaid().into(),
+            Ok(None) => return self.without_payment(&quote, challenge, inquiry, visit, origin).await,
             Err(error) => return answer::bad_request(&error.to_string()).into(),
         };
         if let Err(error) = payment_identifier::read(payload.get("extensions"), challenge.extensions()) {
             return answer::bad_request(&error.to_string()).into();
         }
         let (offers, now) = (challenge.offers(payload.version()), self.host.now());
-        match judge(&payload, offers, challenge.extensions(), now, table.smart_wallets()) {
-            Ok(payment) => self.charge(payment.for_resource(challenge.resource()), &challenge, &visit, origin).await,
-            Err(refusal) => match self.recall(&payload, &refusal, &challenge, &visit, origin).await {
+        let judged = judge(&payload, offers, challenge.extensions(), now, table.smart_wallets()).or_else(|refusal| {
+            // The client may have been quoted the price before an edit.
+            let before = challenge.honoured(self.prices, inquiry, payload.version(), now);
+            judge(&payload, &before, challenge.extensions(), now, table.smart_wallets()).map_err(|_| refusal)
+        });
+        match judged {
+            Ok(payment) => self.charge(payment.for_resource(challenge.resource()), &challenge, visit, origin).await,
+            Err(refusal) => match self.recall(&payload, &refusal, &challenge, visit, origin).await {
                 Some(answer) => answer,
                 None => challenge.refused(&refusal, payload.version()).into(),
             },
         }
     }
 
-    /// A free request goes through: nothing is asked of it, its answer is the origin's.
-    async fn relay<R: Request, O: Origin>(&self, visit: &Visit<'_, R>, origin: &O) -> Answer<O::Answer> {
-        match origin.send(visit.forward(), ORIGIN_WITHIN).await {
-            Ok(answer) => {
-                let edits = self.hide_origin(&answer, visit, HeaderEdits::default());
-                Answer::Origins { answer, edits, delivery: None }
-            }
-            Err(error) => {
-                self.host.fault(&format!("origin: {error}"));
-                answer::origin_failed(error).into()
-            }
+    /// Says which price document the answer goes by.
+    fn with_version<A>(&self, mut answer: Answer<A>) -> Answer<A> {
+        let Some(version) = self.prices.version() else { return answer };
+        let header = (PRICES_HEADER, version.to_owned());
+        match &mut answer {
+            Answer::Ours(ours) => ours.headers.push(header),
+            Answer::Origins { edits, .. } => edits.set.push(header),
+            // As it was given, with the document of that time.
+            Answer::Kept(_) => {}
         }
+        answer
+    }
+
+    /// A free request goes through: nothing is asked of it, its answer is the origin's.
+    async fn relay<R: Request, O: Origin>(
+        &self,
+        visit: &Visit<'_, R>,
+        edits: HeaderEdits,
+        origin: &O,
+    ) -> Answer<O::Answer> {
+        match self.ask_origin(visit, origin).await {
+            Ok(answer) => self.relayed(answer, visit, edits),
+            Err(answer) => answer.into(),
+        }
+    }
+
+    /// The origin's answer to a request that nobody pays for.
+    async fn ask_origin<R: Request, O: Origin>(
+        &self,
+        visit: &Visit<'_, R>,
+        origin: &O,
+    ) -> Result<O::Answer, OurAnswer> {
+        origin.send(visit.forward(), ORIGIN_WITHIN).await.map_err(|error| {
+            self.host.fault(&format!("origin: {error}"));
+            answer::origin_failed(error)
+        })
+    }
+
+    /// Passes an answer on that nobody is charged for.
+    fn relayed<R: Request, A: OriginAnswer>(
+        &self,
+        answer: A,
+        visit: &Visit<'_, R>,
+        mut edits: HeaderEdits,
+    ) -> Answer<A> {
+        if answer.header(PRICES_HEADER).is_some() {
+            edits.remove.push(PRICES_HEADER.to_owned());
+        }
+        let edits = self.hide_origin(&answer, visit, edits);
+        Answer::Origins { answer, edits, delivery: None }
     }
 
     /// A redirect that names the origin's own host is turned into one that clients can follow.
@@ -145,11 +224,27 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger> Gate<'_, F, H, L> {
     /// Where the answer redirects to, if it does.
     fn redirect<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> Option<Destination> {
         let location = (300..400).contains(&answer.status()).then(|| answer.header("Location")).flatten()?;
-        Some(destination(&location, &visit.target, self.origin_url, visit.table.public_url()))
+        Some(destination(&location, &visit.target, self.origin_url, visit.public_url()))
     }
 }
 
-impl<R: Request> Visit<'_, R> {
+impl<'a, R: Request> Visit<'a, R> {
+    /// The request as far as prices depend on it.
+    fn inquiry<'i>(&'i self, methods: &'i Methods, headers: &'i dyn Headers, client: &'i Client) -> Inquiry<'i> {
+        let Target { authority, path, query, .. } = self.target;
+        Inquiry { methods, authority, path, query, headers, client }
+    }
+
+    /// Whether a path of the same site has a route.
+    fn is_priced(&self, path: &str) -> bool {
+        self.table.is_priced(self.target.authority, path)
+    }
+
+    /// Scheme and host that clients of this site use, where the owner has said it.
+    fn public_url(&self) -> Option<&'a str> {
+        self.table.site(self.target.authority)?.public_url()
+    }
+
     /// Names the request for the ledger: a payment is owed to the one it was first presented for.
     fn name(&self) -> String {
         let text = format!("{} {}{}", self.request.method(), self.target.path, self.target.query);
@@ -162,14 +257,31 @@ impl<R: Request> Visit<'_, R> {
         free_forward(self.target.origin(), path_and_query, &self.request.header_names())
     }
 
-    /// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
     fn methods(&self, method: &Method) -> Methods {
-        let overrides = |name: &String| METHOD_OVERRIDES.contains(&canonical_name(name).as_str());
-        if self.target.overrides_method() || self.request.header_names().iter().any(overrides) {
-            Methods::Any
-        } else {
-            method.readings()
-        }
+        methods_of(self.request, &self.target, method)
+    }
+}
+
+/// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
+pub fn methods_of(request: &impl Request, target: &Target<'_>, method: &Method) -> Methods {
+    let overrides = |name: &String| METHOD_OVERRIDES.contains(&canonical_name(name).as_str());
+    if target.overrides_method() || request.header_names().iter().any(overrides) {
+        Methods::Any
+    } else {
+        method.readings()
+    }
+}
+
+/// The request's headers, as prices see them.
+struct RequestHeaders<'a, R>(&'a R);
+
+impl<R: Request> Headers for RequestHeaders<'_, R> {
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.header(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.header_names()
     }
 }
 
@@ -179,4 +291,5 @@ fn is_preflight(method: &Method, request: &impl Request) -> bool {
 
 const MANGLED_PATH: &str =
     "a path with backslashes, fragments or dot segments cannot be forwarded as it is; spell it plainly";
-const AMBIGUOUS: &str = "the path or the method can be read in several ways that differ in price; spell it plainly";
+const AMBIGUOUS: &str =
+    "the path, the method, a header or a parameter can be read in several ways that differ in price; spell it plainly";

@@ -33,6 +33,15 @@ pub struct KnownAsset {
     pub transfer: TransferMethod,
 }
 
+impl KnownAsset {
+    /// The contract. The text's checksum is not computed again: a test has seen them all.
+    pub fn contract(&self) -> Option<Address> {
+        let mut bytes = [0; 20];
+        hex::decode_to_slice(self.address.strip_prefix("0x")?, &mut bytes).ok()?;
+        Some(Address::new(bytes))
+    }
+}
+
 const fn eip3009(
     chain_id: u64,
     symbol: &'static str,
@@ -99,7 +108,7 @@ pub const KNOWN_ASSETS: &[KnownAsset] = &[
 
 /// The token at this address.
 pub fn known_asset(chain_id: u64, address: &Address) -> Option<&'static KnownAsset> {
-    on_chain(chain_id).find(|asset| asset.address.parse() == Ok(*address))
+    on_chain(chain_id).find(|asset| asset.contract() == Some(*address))
 }
 
 /// The token with this ticker, in any case.

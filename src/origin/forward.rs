@@ -5,6 +5,7 @@ use crate::{
     money::Amount,
     network::Network,
     ports::{Forward, HeaderEdits},
+    prices::canonical_name,
     transports::{http, http_v1},
 };
 
@@ -86,13 +87,12 @@ fn ends_here(name: &str) -> bool {
         || PROTOCOL_HEADERS.iter().any(|header| header.eq_ignore_ascii_case(&name))
 }
 
-/// A header's name as the most careless server reads it.
-pub fn canonical_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
-}
+/// Says in every answer of a priced path which price document it goes by. Never the origin's.
+pub const PRICES_HEADER: &str = "X-402-Prices";
 
 /// Headers of an answer in which only we may speak, and those of the origin's word to us.
-const ANSWER_HEADERS: [&str; 5] = [
+const ANSWER_HEADERS: [&str; 6] = [
+    PRICES_HEADER,
     http::PAYMENT_REQUIRED,
     http::PAYMENT_RESPONSE,
     http_v1::X_PAYMENT_RESPONSE,
@@ -108,7 +108,7 @@ pub fn relayed_answer_edits() -> HeaderEdits {
     HeaderEdits { remove: ANSWER_HEADERS.map(str::to_owned).to_vec(), set: Vec::new() }
 }
 
-/// What changes in a paid answer, beside the receipt: no shared cache keeps it, browsers may read it.
+/// What changes in an answer that one client gets and the next may not: no shared cache keeps it.
 pub fn paid_answer_edits(cache_control: Option<&str>) -> HeaderEdits {
     let mut edits = relayed_answer_edits();
     edits.remove.extend(SHARED_CACHE_HEADERS.map(str::to_owned));

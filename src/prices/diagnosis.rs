@@ -44,3 +44,64 @@ impl fmt::Display for Diagnosis {
         }
     }
 }
+
+/// The value, or its problem noted.
+pub(super) fn keep<T>(result: Result<T, Diagnosis>, problems: &mut Vec<Diagnosis>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}
+
+/// Longer words are nobody's typing mistake for one of ours.
+const MAX_WORD_BYTES: usize = 32;
+
+/// The word among `allowed` that was probably meant: the same in another case, or at most two slips away.
+pub(super) fn meant<'a>(word: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    if word.len() > MAX_WORD_BYTES {
+        return None;
+    }
+    let word = word.to_ascii_lowercase();
+    let slips = |known: &str| distance(word.as_bytes(), known.to_ascii_lowercase().as_bytes());
+    let nearest = allowed.iter().map(|known| (slips(known), *known)).min()?;
+    let few = if nearest.1.len() <= 4 { 1 } else { 2 };
+    (nearest.0 <= few).then_some(nearest.1)
+}
+
+/// Bytes to insert, remove or replace, and neighbours to swap, to make one of the other.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut two_above: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let mut fewest = (above[j] + usize::from(x != y)).min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == *y && b[j - 1] == *x {
+                fewest = fewest.min(two_above[j - 1] + 1);
+            }
+            row.push(fewest);
+        }
+        two_above = std::mem::replace(&mut above, row);
+    }
+    above.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_known_and_other_words_are_not() {
+        let allowed = ["price", "payTo", "free", "network"];
+        for (word, expected) in [
+            ("Price", "price"),
+            ("pirce", "price"),
+            ("prices", "price"),
+            ("payto", "payTo"),
+            ("netwrok", "network"),
+            ("fre", "free"),
+        ] {
+            assert_eq!(meant(word, &allowed), Some(expected), "{word}");
+        }
+        for word in ["", "cost", "three", &"price".repeat(9)] {
+            assert_eq!(meant(word, &allowed), None, "{word}");
+        }
+    }
+}

@@ -4,16 +4,24 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     evm::Address,
-    money::{Amount, Decimal, KnownAsset, TransferMethod, default_asset, known_asset, known_symbol},
+    money::{Amount, Decimal},
     network::Network,
     schemes::exact,
     x402::PaymentRequirements,
 };
 
-use super::{Diagnosis, json::Node};
+use super::{
+    Diagnosis,
+    diagnosis::{keep, meant},
+    json::{Members, Node},
+    token::{Known, Tokens, permit2_only},
+};
 
 /// The keys of an offer, in an entry of `accepts` or directly on a route.
 pub(super) const KEYS: [&str; 7] = ["scheme", "price", "network", "payTo", "asset", "maxTimeoutSeconds", "extra"];
+
+/// `maxTimeoutSeconds` where the document is silent: the official packages' value.
+const DEFAULT_TIMEOUT_SECONDS: u64 = 300;
 
 /// Shortest validity that leaves time for anything after the facilitators' 6 seconds.
 const MIN_TIMEOUT_SECONDS: u64 = 10;
@@ -38,13 +46,14 @@ pub(super) enum Asset {
 
 /// The offer's nodes; the pointer is where the offer stands.
 pub(super) struct Draft<'a> {
-    pub(super) pointer: String,
-    pub(super) members: Vec<(String, Node<'a>)>,
+    pub(super) pointer: &'a str,
+    pub(super) members: &'a Members<'a>,
+    pub(super) tokens: &'a Tokens,
 }
 
 impl<'a> Draft<'a> {
     fn get(&self, key: &str) -> Option<&Node<'a>> {
-        self.members.iter().find(|(known, _)| known == key).map(|(_, node)| node)
+        self.members.get(key)
     }
 
     /// The offer, or all that is wrong with it.
@@ -53,11 +62,17 @@ impl<'a> Draft<'a> {
         if let Some(scheme) = self.get("scheme").filter(|node| node.string().as_deref() != Ok(exact::SCHEME)) {
             problems.push(scheme.problem("the scheme must be \"exact\"; others are not offered by this version"));
         }
-        let network = self.or_default("network", read_network, defaults.network, "such as \"eip155:8453\"", problems);
+        let network = self.or_default(
+            "network",
+            |node| read_network(node, self.tokens),
+            defaults.network,
+            "such as \"eip155:8453\"",
+            problems,
+        );
         let pay_to = self.or_default("payTo", read_pay_to, defaults.pay_to, "the address that is paid", problems);
         let timeout = match self.get("maxTimeoutSeconds").map(read_timeout) {
             Some(result) => keep(result, problems),
-            None => defaults.max_timeout_seconds.or(Some(super::document::DEFAULT_TIMEOUT_SECONDS)),
+            None => defaults.max_timeout_seconds.or(Some(DEFAULT_TIMEOUT_SECONDS)),
         };
         let mut extra = self.object("extra", problems);
         let token = network.and_then(|network| self.token(network, defaults, &mut extra, problems));
@@ -70,15 +85,15 @@ impl<'a> Draft<'a> {
             "scheme": exact::SCHEME,
             "network": network.to_string(),
             "amount": amount.to_string(),
-            "asset": asset.to_string(),
-            "payTo": pay_to.to_string(),
+            "asset": self.tokens.written(asset),
+            "payTo": self.tokens.written(pay_to),
             "maxTimeoutSeconds": timeout,
             "extra": extra,
         });
         match PaymentRequirements::from_v2(wire) {
             Ok(requirements) => Some(requirements),
             Err(error) => {
-                problems.push(Diagnosis::new(&self.pointer, error.to_string()));
+                problems.push(Diagnosis::new(self.pointer, error.to_string()));
                 None
             }
         }
@@ -97,7 +112,7 @@ impl<'a> Draft<'a> {
             None if default.is_some() => default,
             None => {
                 let message = format!("{key} is missing: write {what} here or at the top of the document");
-                problems.push(Diagnosis::new(&self.pointer, message));
+                problems.push(Diagnosis::new(self.pointer, message));
                 None
             }
         }
@@ -117,7 +132,7 @@ impl<'a> Draft<'a> {
     ) -> Option<(Address, Amount)> {
         let Some(price) = self.get("price") else {
             problems.push(Diagnosis::new(
-                &self.pointer,
+                self.pointer,
                 "price is missing: write \"$0.01\", or {asset, amount} in atomic units",
             ));
             return None;
@@ -130,16 +145,14 @@ impl<'a> Draft<'a> {
             if let Some(asset) = self.get("asset") {
                 problems.push(asset.problem("a price in atomic units names its own asset; leave this one out"));
             }
-            atomic_price(price, network, extra, problems)?
+            self.atomic_price(price, network, extra, problems)?
         } else {
-            decimal_price(price, network, asset, self.get("asset").is_some())
+            self.decimal_price(price, network, asset)
         };
         let (address, amount) = keep(result, problems)?;
-        if let Some(known) = known_asset(network.chain_id(), &address) {
-            if known.transfer == TransferMethod::Permit2 {
-                let message =
-                    format!("{} can only be moved through Permit2, which this version does not offer", known.symbol);
-                problems.push(price.problem(message));
+        if let Some(known) = self.tokens.by_address(network, &address) {
+            if known.permit2 {
+                problems.push(price.problem(permit2_only(known.ticker)));
                 return None;
             }
             for (key, value) in [("name", known.name), ("version", known.version)] {
@@ -150,11 +163,11 @@ impl<'a> Draft<'a> {
     }
 
     fn check_extra(&self, extra: &Map<String, Value>, problems: &mut Vec<Diagnosis>) {
-        let pointer = self.get("extra").map_or(&self.pointer, |node| &node.pointer);
+        let pointer = self.get("extra").map_or(self.pointer, |node| &node.pointer);
         for key in ["name", "version"] {
             if extra.get(key).and_then(Value::as_str).is_none_or(str::is_empty) {
                 let message = format!(
-                    "this token is not built in: write its EIP-712 {key} into extra (read {key}() of the contract)"
+                    "this token is not built in: declare it under tokens, or write its EIP-712 {key} into extra (read {key}() of the contract)"
                 );
                 problems.push(Diagnosis::new(pointer, message));
             }
@@ -168,106 +181,113 @@ impl<'a> Draft<'a> {
             }
         }
     }
-}
 
-/// `"$0.01"`, `"0.01 USDC"`, or a number.
-fn decimal_price(
-    price: &Node<'_>,
-    network: Network,
-    asset: Option<Asset>,
-    own_asset: bool,
-) -> Result<(Address, Amount), Diagnosis> {
-    let text = match price.number() {
-        Some(number) => number.to_owned(),
-        None => price.string().map_err(|_| price.problem("a price is a text, a number, or {asset, amount}"))?,
-    };
-    let decimal = Decimal::parse(&text).map_err(|error| price.problem(error.to_string()))?;
-    let ticker = decimal.ticker().map(|ticker| Asset::Symbol(ticker.to_owned()));
-    // A ticker in the price says more than the document's default, but must not contradict its own `asset`.
-    let known = match (ticker, asset) {
-        (Some(ticker), Some(asset)) if own_asset => {
-            let token = find(&ticker, network, price)?;
-            if token.address != find(&asset, network, price)?.address {
-                return Err(price.problem("the ticker in the price and the asset are different tokens"));
-            }
-            token
-        }
-        (Some(wanted), _) | (None, Some(wanted)) => find(&wanted, network, price)?,
-        (None, None) => default_asset(network.chain_id()).ok_or_else(|| {
-            price.problem(format!(
-                "no token is built in for {network}: write the price as {{asset, amount}} in atomic units"
-            ))
-        })?,
-    };
-    let amount =
-        decimal.to_amount(known.decimals).map_err(|error| price.problem(format!("{}: {error}", known.symbol)))?;
-    let address =
-        known.address.parse().map_err(|_| price.problem("the built-in table is wrong; please report this"))?;
-    Ok((address, amount))
-}
-
-fn find(asset: &Asset, network: Network, price: &Node<'_>) -> Result<&'static KnownAsset, Diagnosis> {
-    let (known, written) = match asset {
-        Asset::Address(address) => (known_asset(network.chain_id(), address), address.to_string()),
-        Asset::Symbol(symbol) => (known_symbol(network.chain_id(), symbol), symbol.clone()),
-    };
-    known.ok_or_else(|| {
-        price.problem(format!(
-            "{written} is not built in for {network}, so its decimals are unknown: write the price as {{asset, amount}} in atomic units"
-        ))
-    })
-}
-
-/// `{asset, amount}`, with the token's `extra` beside it where it is not built in.
-fn atomic_price(
-    price: &Node<'_>,
-    network: Network,
-    extra: &mut Map<String, Value>,
-    problems: &mut Vec<Diagnosis>,
-) -> Option<Result<(Address, Amount), Diagnosis>> {
-    let (mut asset, mut amount) = (None, None);
-    for (key, node) in price.object(problems)? {
-        match key.as_str() {
-            "asset" => asset = Some(keep(read_asset(&node), problems)?),
-            "amount" => amount = Some(keep(read_amount(&node), problems)?),
-            "extra" => {
-                for (key, value) in read_object(&node, problems) {
-                    extra.entry(key).or_insert(value);
+    /// `"$0.01"`, `"0.01 USDC"`, or a number.
+    fn decimal_price(
+        &self,
+        price: &Node<'_>,
+        network: Network,
+        asset: Option<Asset>,
+    ) -> Result<(Address, Amount), Diagnosis> {
+        let text = match price.number() {
+            Some(number) => number.to_owned(),
+            None => price.string().map_err(|_| price.problem("a price is a text, a number, or {asset, amount}"))?,
+        };
+        let decimal = Decimal::parse(&text).map_err(|error| price.problem(error.to_string()))?;
+        let ticker = decimal.ticker().map(|ticker| Asset::Symbol(ticker.to_owned()));
+        // A ticker in the price says more than the document's default, but must not contradict its own `asset`.
+        let known = match (ticker, asset) {
+            (Some(ticker), Some(asset)) if self.get("asset").is_some() => {
+                let token = self.find(&ticker, network, price)?;
+                if token.address != self.find(&asset, network, price)?.address {
+                    return Err(price.problem("the ticker in the price and the asset are different tokens"));
                 }
+                token
             }
-            _ => problems.push(Diagnosis::new(
-                &node.pointer,
-                "unknown key; a price in atomic units has asset, amount and extra",
-            )),
-        }
+            (Some(wanted), _) | (None, Some(wanted)) => self.find(&wanted, network, price)?,
+            (None, None) => self.tokens.default_of(network).ok_or_else(|| {
+                let tickers = self.tokens.tickers(network);
+                let message = if tickers.is_empty() {
+                    format!(
+                        "no token is built in for {network}: declare one under tokens, or write the price as {{asset, amount}} in atomic units"
+                    )
+                } else {
+                    format!("{network} has several tokens: say which, as \"0.01 {}\" or by asset", tickers.join("\" or \"0.01 "))
+                };
+                price.problem(message)
+            })?,
+        };
+        let amount =
+            decimal.to_amount(known.decimals).map_err(|error| price.problem(format!("{}: {error}", known.ticker)))?;
+        Ok((known.address, amount))
     }
-    let (Some(asset), Some(amount)) = (asset, amount) else {
-        return Some(Err(price.problem("a price in atomic units needs both asset and amount")));
-    };
-    let address = match &asset {
-        Asset::Address(address) => Ok(*address),
-        Asset::Symbol(_) => find(&asset, network, price).and_then(|known| {
-            known.address.parse().map_err(|_| price.problem("the built-in table is wrong; please report this"))
-        }),
-    };
-    Some(address.map(|address| (address, amount)))
-}
 
-/// The value, or its problem noted.
-pub(super) fn keep<T>(result: Result<T, Diagnosis>, problems: &mut Vec<Diagnosis>) -> Option<T> {
-    result.map_err(|problem| problems.push(problem)).ok()
+    fn find(&self, asset: &Asset, network: Network, price: &Node<'_>) -> Result<Known<'a>, Diagnosis> {
+        let (known, written) = match asset {
+            Asset::Address(address) => (self.tokens.by_address(network, address), address.to_string()),
+            Asset::Symbol(ticker) => (self.tokens.by_ticker(network, ticker), ticker.clone()),
+        };
+        known.ok_or_else(|| {
+            let tickers = self.tokens.tickers(network);
+            let hint = match meant(&written, &tickers) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "declare it under tokens, or write the price as {asset, amount} in atomic units".to_owned(),
+            };
+            price.problem(format!("{written} is not built in for {network}, so its decimals are unknown: {hint}"))
+        })
+    }
+
+    /// `{asset, amount}`, with the token's `extra` beside it where it is not built in.
+    fn atomic_price(
+        &self,
+        price: &Node<'_>,
+        network: Network,
+        extra: &mut Map<String, Value>,
+        problems: &mut Vec<Diagnosis>,
+    ) -> Option<Result<(Address, Amount), Diagnosis>> {
+        let (mut asset, mut amount) = (None, None);
+        for (key, node) in price.object(problems)?.iter() {
+            match key.as_str() {
+                "asset" => asset = Some(keep(read_asset(node), problems)?),
+                "amount" => amount = Some(keep(read_amount(node), problems)?),
+                "extra" => {
+                    for (key, value) in read_object(node, problems) {
+                        extra.entry(key).or_insert(value);
+                    }
+                }
+                _ => problems.push(Diagnosis::new(
+                    &node.pointer,
+                    "unknown key; a price in atomic units has asset, amount and extra",
+                )),
+            }
+        }
+        let (Some(asset), Some(amount)) = (asset, amount) else {
+            return Some(Err(price.problem("a price in atomic units needs both asset and amount")));
+        };
+        let address = match &asset {
+            Asset::Address(address) => Ok(*address),
+            Asset::Symbol(_) => self.find(&asset, network, price).map(|known| known.address),
+        };
+        Some(address.map(|address| (address, amount)))
+    }
 }
 
 pub(super) fn read_object(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Map<String, Value> {
-    // object() first: it notices keys that come twice
-    let checked = node.object(problems).and_then(|_| node.value());
-    checked.unwrap_or_default()
+    let before = problems.len();
+    let value: Option<Map<String, Value>> = node.value();
+    if value.is_none() && node.object(problems).is_some() {
+        problems.push(node.problem("this is nested too deeply"));
+    }
+    // Only what was not nested too deeply is looked through.
+    if problems.len() == before {
+        node.check_keys(problems);
+    }
+    value.unwrap_or_default()
 }
 
-pub(super) fn read_network(node: &Node<'_>) -> Result<Network, Diagnosis> {
+pub(super) fn read_network(node: &Node<'_>, tokens: &Tokens) -> Result<Network, Diagnosis> {
     let text = node.string()?;
-    let network = text.parse().ok().or_else(|| Network::from_v1_name(&text));
-    network.ok_or_else(|| {
+    tokens.network(&text).ok_or_else(|| {
         node.problem("expected an EVM network: a CAIP-2 id such as \"eip155:8453\", or a name such as \"base\"")
     })
 }

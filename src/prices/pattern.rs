@@ -5,14 +5,15 @@ use std::cmp::Ordering;
 use super::readings::fold;
 
 /// A route key's path. Equal patterns cover the same paths, whatever their parameters are called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pattern {
     tokens: Vec<Token>,
     ranks: Vec<Rank>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+/// A piece of a pattern. The slash before each segment is a text of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Token {
     /// This text.
     Text(String),
     /// `:param`: one or more characters of one segment.
@@ -24,8 +25,8 @@ enum Token {
 }
 
 /// How specific a segment is; greater is more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Rank {
     Star,
     /// No segment any more: `/premium` says more than `/premium/*`, less than `/premium/:part`.
     End,
@@ -49,7 +50,14 @@ pub enum PatternError {
         "write the path plainly: no \"%\", \"\\\", \";\", \"//\", \".\" or \"..\" segments, blanks at an end or control characters (\"é\", not \"%C3%A9\")"
     )]
     NotPlain,
+    /// Nobody means this.
+    #[error("a path pattern has at most {MAX_PATTERN_BYTES} bytes in {MAX_SEGMENTS} segments")]
+    TooLong,
 }
+
+/// Bounds what one pattern can cost.
+const MAX_PATTERN_BYTES: usize = 2048;
+const MAX_SEGMENTS: usize = 64;
 
 impl Pattern {
     /// Reads a pattern; with `fold_case` it matches readings that were folded likewise.
@@ -65,6 +73,9 @@ impl Pattern {
         let path = without_last_slash(path);
         let mut pattern = Self { tokens: Vec::new(), ranks: Vec::new() };
         let segments: Vec<&str> = path.split('/').skip(1).collect();
+        if text.len() > MAX_PATTERN_BYTES || segments.len() > MAX_SEGMENTS {
+            return Err(PatternError::TooLong);
+        }
         for (index, segment) in segments.iter().enumerate() {
             let odd = |c: char| c.is_control() || "%\\;".contains(c);
             if segment.is_empty() || segment.ends_with('.') || segment.trim() != *segment || segment.contains(odd) {
@@ -94,17 +105,15 @@ impl Pattern {
     ///
     /// Takes time in proportion to the lengths of both, whatever the path.
     pub fn matches(&self, reading: &str) -> bool {
-        let path = without_last_slash(reading).as_bytes();
-        // reached[n]: the tokens so far can cover the first n bytes
-        let mut reached = vec![false; path.len() + 1];
-        reached[0] = true;
-        for token in &self.tokens {
-            reached = token.advance(path, &reached);
-            if !reached.contains(&true) {
-                return false;
-            }
-        }
-        reached.last().copied().unwrap_or(false)
+        covers(&self.tokens, without_last_slash(reading).as_bytes())
+    }
+
+    pub(super) fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    pub(super) fn ranks(&self) -> &[Rank] {
+        &self.ranks
     }
 
     /// Greater is more specific: segment by segment, literal over mixed over parameter over `*`.
@@ -113,8 +122,22 @@ impl Pattern {
     }
 }
 
+/// Whether the tokens cover all of `path`. Takes time in proportion to the lengths of both, whatever the path.
+pub(super) fn covers(tokens: &[Token], path: &[u8]) -> bool {
+    // reached[n]: the tokens so far can cover the first n bytes
+    let mut reached = vec![false; path.len() + 1];
+    reached[0] = true;
+    for token in tokens {
+        reached = token.advance(path, &reached);
+        if !reached.contains(&true) {
+            return false;
+        }
+    }
+    reached.last().copied().unwrap_or(false)
+}
+
 /// Of two readings that differ only in the slash at their end, the one without.
-fn without_last_slash(path: &str) -> &str {
+pub(super) fn without_last_slash(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
 

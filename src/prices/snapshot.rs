@@ -1,10 +1,13 @@
-//! What the Worker knows of the prices right now: the last good table, and what is wrong with the newest document.
+//! What the Worker knows of the prices right now: the last good table, the one before, and what is wrong with the
+//! newest document.
 
 use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Diagnosis, PriceTable};
+use crate::{time::UnixTime, x402::PaymentRequirements};
+
+use super::{Decision, Diagnosis, Inquiry, PriceTable, Quote};
 
 /// One look at the price store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -12,25 +15,30 @@ pub struct Snapshot {
     table: Option<Rc<PriceTable>>,
     version: Option<String>,
     problems: Rc<[Diagnosis]>,
+    previous: Option<Previous>,
+}
+
+/// The good document before the one in force.
+#[derive(Debug, Clone)]
+struct Previous {
+    table: Rc<PriceTable>,
+    replaced_at: UnixTime,
 }
 
 impl Snapshot {
     /// Before anything was read.
     pub fn unread() -> Self {
-        Self { table: None, version: None, problems: Rc::new([]) }
+        Self { table: None, version: None, problems: Rc::new([]), previous: None }
     }
 
     /// What follows from reading `document` now. A broken or vanished document changes nothing but the
     /// problems: the last good table stays. Where there never was a good one, none at all prices nothing,
-    /// and a broken one serves nothing.
+    /// and a broken one serves nothing. Prices of a document before are not honoured.
     #[must_use]
     pub fn after_reading(&self, document: Option<&str>) -> Self {
         let Some(text) = document else {
             if self.version.is_some() {
-                return self.with_problems(vec![Diagnosis::new(
-                    "",
-                    "the price document has vanished; the last one stays in force. To make every path free, put {\"routes\": {}}",
-                )]);
+                return self.with_problems(vec![Diagnosis::new("", VANISHED)]);
             }
             return Self {
                 table: Some(Rc::new(PriceTable::empty())),
@@ -39,13 +47,42 @@ impl Snapshot {
                     "",
                     "there is no price document: nothing is priced, every path is free",
                 )]),
+                previous: None,
             };
         };
+        let version = version_of(text);
+        if self.version.as_ref() == Some(&version) {
+            // Reading it again would say the same.
+            return self.with_problems(Vec::new());
+        }
         match PriceTable::parse(text) {
-            Ok(table) => Self { table: Some(Rc::new(table)), version: Some(version_of(text)), problems: Rc::new([]) },
+            Ok(table) => {
+                Self { table: Some(Rc::new(table)), version: Some(version), problems: Rc::new([]), previous: None }
+            }
             // The table of no document is no good one.
             Err(problems) if self.version.is_none() => Self { table: None, ..self.with_problems(problems) },
             Err(problems) => self.with_problems(problems),
+        }
+    }
+
+    /// The same, where the owner has edited the document at `now`: for a while the prices before are honoured.
+    #[must_use]
+    pub fn after_edit(&self, document: Option<&str>, now: UnixTime) -> Self {
+        let next = self.after_reading(document);
+        match &self.table {
+            Some(table) if self.version.is_some() && next.version != self.version => {
+                Self { previous: Some(Previous { table: Rc::clone(table), replaced_at: now }), ..next }
+            }
+            _ => next,
+        }
+    }
+
+    /// The same with the document that was in force before this one, where it is good still.
+    #[must_use]
+    pub fn with_previous(&self, document: &str, replaced_at: UnixTime) -> Self {
+        match PriceTable::parse(document) {
+            Ok(table) => Self { previous: Some(Previous { table: Rc::new(table), replaced_at }), ..self.clone() },
+            Err(_) => self.clone(),
         }
     }
 
@@ -55,7 +92,9 @@ impl Snapshot {
         self.with_problems(vec![Diagnosis::new("", "the price store cannot be read")])
     }
 
-    fn with_problems(&self, problems: Vec<Diagnosis>) -> Self {
+    /// The same table with other problems.
+    #[must_use]
+    pub fn with_problems(&self, problems: Vec<Diagnosis>) -> Self {
         Self { problems: problems.into(), ..self.clone() }
     }
 
@@ -73,10 +112,47 @@ impl Snapshot {
     pub fn problems(&self) -> &[Diagnosis] {
         &self.problems
     }
+
+    /// Offers of the document before that a client may have been quoted for this request, and may still pay: each
+    /// for its `maxTimeoutSeconds` after the edit, and no longer than the document's `grace`. Only for a route that
+    /// is still there, and to a payee that it still has; never where the request is refused now.
+    pub fn honoured(&self, inquiry: &Inquiry<'_>, now: UnixTime) -> Vec<PaymentRequirements> {
+        let (Some(table), Some(previous)) = (&self.table, &self.previous) else { return Vec::new() };
+        let since = now.0.saturating_sub(previous.replaced_at.0);
+        if since >= table.grace_seconds() {
+            return Vec::new();
+        }
+        let (Decision::Priced(current), Decision::Priced(before)) =
+            (table.decide(inquiry), previous.table.decide(inquiry))
+        else {
+            return Vec::new();
+        };
+        let route = |quote: &Quote<'_>| (quote.route.host().map(str::to_lowercase), quote.route.method().cloned());
+        if route(&current) != route(&before) || current.route.pattern() != before.route.pattern() {
+            return Vec::new();
+        }
+        let is_honoured = |offer: &&PaymentRequirements| {
+            since < offer.max_timeout_seconds()
+                && current.accepts().iter().any(|current| current.pay_to() == offer.pay_to())
+        };
+        before.accepts().iter().filter(is_honoured).cloned().collect()
+    }
 }
 
-fn version_of(text: &str) -> String {
-    hex::encode(&Sha256::digest(text.as_bytes())[..6])
+/// Told where the document is gone from KV.
+pub const VANISHED: &str =
+    "the price document has vanished; the last one stays in force. To make every path free, put {\"routes\": {}}";
+
+/// Names a document: the first 12 hex digits of its SHA-256.
+pub fn version_of(text: &str) -> String {
+    let mut hash = hash_of(text);
+    hash.truncate(12);
+    hash
+}
+
+/// A document's SHA-256, hexadecimal.
+pub fn hash_of(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 #[cfg(test)]

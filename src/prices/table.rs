@@ -2,172 +2,159 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
-use crate::{
-    network::Network,
-    schemes::SmartWallets,
-    transports::http::encode_header,
-    x402::{PaymentRequired, PaymentRequirements, ResourceInfo, v1},
-};
+use crate::{evm::Address, network::Network, schemes::SmartWallets};
 
 use super::{
-    Diagnosis, Method, Methods, Pattern,
-    document::{DEFAULT_FACILITATOR_TIMEOUT, Document, RouteEntry},
+    Ambiguity, Decision, Diagnosis, Inquiry, Route, Site, Token,
+    challenge::Challenges,
+    decision::strictest,
+    document::{DEFAULT_FACILITATOR_TIMEOUT, Document, SiteEntry},
+    host::Hosts,
     readings,
-    target::Target,
+    scope::Mode,
+    ties::find_ties,
+    token::Tokens,
 };
 
-/// A longer URL is named without its query, or by its origin alone: with it the 402's header would be longer
-/// than clients take.
-const MAX_URL_BYTES: usize = 2048;
-
-/// A 402's header may be so long without its URL. Node.js clients fail on 16 KB of headers in all.
-const MAX_CHALLENGE_BYTES: usize = 8 * 1024;
+/// Problems that are told of one document.
+const MAX_PROBLEMS: usize = 200;
 
 /// Prices, ready to be looked up. The only way in is [`PriceTable::parse`].
 #[derive(Debug)]
 pub struct PriceTable {
     facilitators: Vec<String>,
-    smart_wallets: SmartWallets,
-    public_url: Option<String>,
-    fold_case: bool,
-    rpc: Vec<(Network, Vec<String>)>,
     facilitator_timeout: Duration,
-    /// The most specific first.
-    routes: Vec<Route>,
-}
-
-/// One priced route.
-#[derive(Debug)]
-pub struct Route {
-    key: String,
-    method: Option<Method>,
-    pattern: Pattern,
-    accepts: Vec<PaymentRequirements>,
-    resource: ResourceInfo,
-    extensions: Map<String, Value>,
-}
-
-/// What a request costs.
-#[derive(Debug)]
-pub enum Decision<'a> {
-    /// Nothing, however the request is read.
-    Free,
-    /// What this route says, in at least one reading, and no other route in any.
-    Priced(&'a Route),
-    /// Different readings have different prices, or there are too many readings: no honest client.
-    Ambiguous,
+    smart_wallets: SmartWallets,
+    fold_case: bool,
+    grace_seconds: u64,
+    tokens: Tokens,
+    hosts: Hosts,
+    /// The hosts that are not named come first.
+    sites: Vec<Site>,
+    /// Whether the document says nothing of hosts that are not named.
+    only_named: bool,
+    route_count: usize,
 }
 
 impl PriceTable {
     /// Reads a document whole, or tells everything that is wrong with it.
     ///
-    /// 1. It is JSON, an object, without duplicate and unknown keys.
-    /// 2. Every value has its form; every offer is complete after defaults.
-    /// 3. No two routes cover the same paths with the same method.
-    /// 4. There is a facilitator where anything is priced.
-    /// 5. No route's 402 is longer than clients take.
+    /// 1. It has at most 5 MB, is JSON, an object, without duplicate and unknown keys, with at most 20,000 routes
+    ///    and 1,000 hosts.
+    /// 2. Every value has its form; every offer is complete after the defaults of its host and the document.
+    /// 3. Networks, tickers and tokens are declared once, and do not contradict those built in.
+    /// 4. Hosts are names; no two of them are the same.
+    /// 5. No two routes of a host cover the same paths with the same method, nor some same path with equal right.
+    /// 6. A rule has conditions that can be met, says one thing, and is not behind one that always holds.
+    /// 7. A quota or challenge stands only where something is to be paid.
+    /// 8. There is a facilitator where there are routes.
+    /// 9. No 402 is longer than clients take.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnosis>> {
         let mut problems = Vec::new();
         let document = Document::read(text, &mut problems);
-        match document {
-            Some(document) => Self::compile(document, problems),
-            None => Err(problems),
+        let table = document.map(|document| Self::compile(document, &mut problems));
+        let count = problems.len();
+        if count > MAX_PROBLEMS {
+            problems.truncate(MAX_PROBLEMS);
+            problems.push(Diagnosis::new("", format!("{} more problems are not listed", count - MAX_PROBLEMS)));
+        }
+        match table {
+            Some(table) if problems.is_empty() => Ok(table),
+            _ => Err(problems),
         }
     }
 
     /// The table of a site where nothing is priced.
-    pub const fn empty() -> Self {
+    pub fn empty() -> Self {
         Self {
             facilitators: Vec::new(),
-            smart_wallets: SmartWallets::Refuse,
-            public_url: None,
-            fold_case: true,
-            rpc: Vec::new(),
             facilitator_timeout: DEFAULT_FACILITATOR_TIMEOUT,
-            routes: Vec::new(),
+            smart_wallets: SmartWallets::Refuse,
+            fold_case: true,
+            grace_seconds: 0,
+            tokens: Tokens::default(),
+            hosts: Hosts::default(),
+            sites: vec![Site::new(None, None, Vec::new())],
+            only_named: false,
+            route_count: 0,
         }
     }
 
-    fn compile(document: Document, mut problems: Vec<Diagnosis>) -> Result<Self, Vec<Diagnosis>> {
-        let mut entries = document.routes;
-        // Of equally specific patterns a named method comes first; the pointer only makes the order total.
-        entries.sort_by(|a, b| {
-            let named = |entry: &RouteEntry| entry.method.is_some();
-            b.pattern.specificity(&a.pattern).then(named(b).cmp(&named(a))).then(a.pointer.cmp(&b.pointer))
-        });
-        for (index, entry) in entries.iter().enumerate() {
-            let same = |other: &&RouteEntry| other.pattern == entry.pattern && other.method == entry.method;
-            if let Some(other) = entries[..index].iter().find(same) {
-                let message = format!("covers the same requests as {}; keep one", other.pointer);
-                problems.push(Diagnosis::new(&entry.pointer, message));
+    fn compile(document: Document, problems: &mut Vec<Diagnosis>) -> Self {
+        let only_named = document.others.is_none();
+        let mut hosts = Hosts::default();
+        let mut challenges = Challenges::default();
+        let mut sites = Vec::new();
+        for entry in [document.others.unwrap_or_default()].into_iter().chain(document.named) {
+            let SiteEntry { host, pointer, public_url, routes } = entry;
+            if host.as_ref().is_some_and(|name| !hosts.add(name, sites.len())) {
+                problems.push(Diagnosis::new(pointer, "this host is written twice; keep one"));
             }
+            find_ties(&routes, problems);
+            problems.extend(routes.iter().filter_map(|route| challenges.problem(route)));
+            sites.push(Site::new(host, public_url, routes));
         }
-        for entry in &entries {
-            let challenge = PaymentRequired::new("", &entry.resource, &entry.accepts, &entry.extensions);
-            let bytes = encode_header(&challenge).len();
-            if bytes > MAX_CHALLENGE_BYTES {
-                let message = format!(
-                    "the header of this route's 402 would have {bytes} bytes, {MAX_CHALLENGE_BYTES} are allowed: \
-                     shorten the description and extensions, or offer fewer ways to pay"
-                );
-                problems.push(Diagnosis::new(&entry.pointer, message));
-            }
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let routes = entries.into_iter().map(Route::from).collect();
-        Ok(Self {
+        Self {
             facilitators: document.facilitators,
-            smart_wallets: document.smart_wallets,
-            public_url: document.public_url,
-            fold_case: document.fold_case,
-            rpc: document.rpc,
             facilitator_timeout: document.facilitator_timeout,
-            routes,
-        })
+            smart_wallets: document.smart_wallets,
+            fold_case: document.fold_case,
+            grace_seconds: document.grace_seconds,
+            tokens: document.tokens,
+            hosts,
+            route_count: sites.iter().map(|site| site.routes().len()).sum(),
+            sites,
+            only_named,
+        }
     }
 
-    /// What a request costs, given the methods it may be taken for.
-    pub fn decide(&self, path: &str, methods: &Methods) -> Decision<'_> {
-        if self.routes.is_empty() {
-            return Decision::Free;
+    /// What a request costs.
+    pub fn decide(&self, inquiry: &Inquiry<'_>) -> Decision<'_> {
+        if self.is_empty() {
+            return Decision::Unpriced;
         }
-        let Ok(readings) = readings(path, self.fold_case) else {
-            return Decision::Ambiguous;
+        let Ok(readings) = readings(inquiry.path, self.fold_case) else {
+            return self.without_readings();
         };
-        let mut priced: Option<&Route> = None;
-        for reading in &readings {
-            for route in self.routes_of(reading, methods) {
-                match priced {
-                    Some(first) if !std::ptr::eq(first, route) => return Decision::Ambiguous,
-                    _ => priced = Some(route),
-                }
-            }
-        }
-        priced.map_or(Decision::Free, Decision::Priced)
-    }
-
-    /// For each method that may be meant, the most specific route that covers the path.
-    fn routes_of(&self, reading: &str, methods: &Methods) -> Vec<&Route> {
-        let covering = self.routes.iter().filter(|route| route.pattern.matches(reading));
-        match methods {
-            // Whatever is asked for, one of these answers: a dearer one may hide behind the first.
-            Methods::Any => covering.collect(),
-            Methods::These(methods) => {
-                let covering: Vec<&Route> = covering.collect();
-                let first = |method: &Method| covering.iter().copied().find(|route| route.is_for(method));
-                methods.iter().filter_map(first).collect()
-            }
+        match self.site(inquiry.authority) {
+            Some(site) => strictest(&site.quotes(&readings, inquiry), inquiry.client),
+            None if self.sites.iter().any(|site| site.is_priced(&readings)) => Decision::Ambiguous(Ambiguity::Host),
+            None => Decision::Unpriced,
         }
     }
 
-    /// Whether the path has a price for any method, in any reading. Too many readings count as priced.
-    pub fn is_priced(&self, path: &str) -> bool {
-        let covered = |reading: &String| self.routes.iter().any(|route| route.pattern.matches(reading));
-        !self.routes.is_empty() && readings(path, self.fold_case).map_or(true, |readings| readings.iter().any(covered))
+    /// A path that can be read in too many ways may be any priced one. Where nothing is charged it hurts nobody.
+    fn without_readings(&self) -> Decision<'_> {
+        if self.routes().all(|route| route.mode() == Mode::Observe) {
+            Decision::Unpriced
+        } else {
+            Decision::Ambiguous(Ambiguity::TooManyReadings)
+        }
+    }
+
+    /// Whether the path has a route for any method, in any reading. Too many readings count as priced.
+    pub fn is_priced(&self, authority: &str, path: &str) -> bool {
+        let covered = |site: &Site| readings(path, self.fold_case).map_or(true, |readings| site.is_priced(&readings));
+        !self.is_empty() && self.site(authority).map_or_else(|| self.sites.iter().any(covered), covered)
+    }
+
+    /// The site of a request; none where the document speaks of named hosts only, and this is none of them.
+    pub fn site(&self, authority: &str) -> Option<&Site> {
+        match self.hosts.find(authority) {
+            Some(named) => self.sites.get(named),
+            None if self.only_named => None,
+            None => self.sites.first(),
+        }
+    }
+
+    /// All sites; the first is for all hosts that are not named.
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// All routes of all sites.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.sites.iter().flat_map(Site::routes)
     }
 
     /// The facilitators' base URLs, without a slash at the end, in the owner's order.
@@ -185,73 +172,38 @@ impl PriceTable {
         self.facilitator_timeout
     }
 
+    /// How long, in seconds, a price quoted by the document before this one is honoured.
+    pub const fn grace_seconds(&self) -> u64 {
+        self.grace_seconds
+    }
+
     /// URLs at which a chain can be asked, where the owner has given any.
     pub fn rpc(&self, network: Network) -> &[String] {
-        self.rpc.iter().find(|(known, _)| *known == network).map_or(&[], |(_, urls)| urls)
+        self.tokens.rpc.iter().find(|(known, _)| *known == network).map_or(&[], |(_, urls)| urls)
     }
 
     /// The same for all networks.
     pub fn rpcs(&self) -> &[(Network, Vec<String>)] {
-        &self.rpc
+        &self.tokens.rpc
     }
 
-    /// Scheme and host that clients use, where the owner has said it.
-    pub fn public_url(&self) -> Option<&str> {
-        self.public_url.as_deref()
+    /// Tokens that the document declares.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens.declared
     }
 
-    /// How many routes are priced.
+    /// Ticker and decimals of a token, declared or built in.
+    pub fn ticker_and_decimals(&self, network: Network, asset: Address) -> Option<(&str, u8)> {
+        self.tokens.by_address(network, &asset).map(|known| (known.ticker, known.decimals))
+    }
+
+    /// How many routes there are.
     pub const fn len(&self) -> usize {
-        self.routes.len()
+        self.route_count
     }
 
-    /// Whether nothing is priced.
+    /// Whether there are no routes.
     pub const fn is_empty(&self) -> bool {
-        self.routes.is_empty()
-    }
-}
-
-impl Route {
-    fn is_for(&self, method: &Method) -> bool {
-        self.method.as_ref().is_none_or(|named| named == method)
-    }
-
-    /// Its key in the document, such as `GET /articles/:slug`.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The v2 offers, in the owner's order.
-    pub fn accepts(&self) -> &[PaymentRequirements] {
-        &self.accepts
-    }
-
-    /// The offers that v1 can express, for this resource.
-    pub fn accepts_v1(&self, resource: &ResourceInfo) -> Vec<PaymentRequirements> {
-        self.accepts.iter().filter_map(|offer| v1::requirements(offer, resource)).collect()
-    }
-
-    /// Extensions that the owner advertises.
-    pub const fn extensions(&self) -> &Map<String, Value> {
-        &self.extensions
-    }
-
-    /// What is sold to this request: the owner's `resource`, else its own URL under `public_url`.
-    pub fn resource(&self, target: &Target<'_>, public_url: Option<&str>) -> ResourceInfo {
-        let mut resource = self.resource.clone();
-        if resource.url.is_empty() {
-            let origin = public_url.map_or_else(|| target.origin(), str::to_owned);
-            let fits = |parts: &&&[&str]| parts.iter().map(|part| part.len()).sum::<usize>() <= MAX_URL_BYTES;
-            let longest = [&[origin.as_str(), target.path, target.query][..], &[origin.as_str(), target.path]];
-            resource.url = longest.iter().find(fits).map_or_else(|| format!("{origin}/"), |parts| parts.concat());
-        }
-        resource
-    }
-}
-
-impl From<RouteEntry> for Route {
-    fn from(entry: RouteEntry) -> Self {
-        let RouteEntry { pointer: _, key, method, pattern, accepts, resource, extensions } = entry;
-        Self { key, method, pattern, accepts, resource, extensions }
+        self.route_count == 0
     }
 }

@@ -21,16 +21,17 @@ use std::{
 
 use serde_json::{Value, json};
 use x402_edge::{
+    client::Client,
     facilitator::Roster,
     gate::{Answer, Gate, OurAnswer},
     ledger::{
         self, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, Payment, Reply as LedgerReply,
     },
     ports::{
-        Background, Clock, Fetch, Forward, HeaderEdits, Journal, Ledger, LedgerDown, NoAnswer, Origin, OriginAnswer,
-        Reply, Request,
+        Background, Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, HeaderEdits, Journal, Ledger, LedgerDown,
+        NoAnswer, Observation, Origin, OriginAnswer, Reply, Request,
     },
-    prices::Snapshot,
+    prices::{Decision, Headers, Inquiry, Method, PriceTable, Snapshot},
     settlement::{Clerk, PaymentStore},
     time::UnixTime,
 };
@@ -56,6 +57,7 @@ pub struct FakeRequest {
     pub method: String,
     pub url: String,
     pub headers: Vec<(String, String)>,
+    pub client: Client,
 }
 
 impl FakeRequest {
@@ -64,7 +66,7 @@ impl FakeRequest {
     }
 
     pub fn new(method: &str, url: &str) -> Self {
-        Self { method: method.to_owned(), url: url.to_owned(), headers: Vec::new() }
+        Self { method: method.to_owned(), url: url.to_owned(), headers: Vec::new(), client: Client::default() }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -85,6 +87,9 @@ impl Request for FakeRequest {
     }
     fn header_names(&self) -> Vec<String> {
         self.headers.iter().map(|(name, _)| name.to_lowercase()).collect()
+    }
+    fn client(&self) -> Client {
+        self.client.clone()
     }
 }
 
@@ -121,6 +126,10 @@ pub struct World {
     pub clerks: RefCell<BTreeMap<String, Rc<Clerk<Memory, Outside, Outside>>>>,
     pub identified: RefCell<BTreeMap<String, Identified>>,
     pub outside: Outside,
+    /// Free requests taken, by counter and client.
+    pub taken: RefCell<BTreeMap<(String, String), u64>>,
+    pub counter_down: Cell<bool>,
+    pub observed: RefCell<Vec<Observation>>,
 }
 
 /// Facilitators, chains and the clock. A clone is the same outside.
@@ -207,6 +216,9 @@ impl World {
             clerks: RefCell::default(),
             identified: RefCell::default(),
             outside,
+            taken: RefCell::default(),
+            counter_down: Cell::new(false),
+            observed: RefCell::default(),
         }
     }
 
@@ -238,6 +250,7 @@ impl World {
             roster: &self.roster,
             host: &self.outside,
             ledger: self.with_ledger.then_some(self),
+            counter: Some(self),
             origin_url: self.origin_url,
         };
         now(gate.serve(request, self))
@@ -355,6 +368,26 @@ impl Ledger for World {
     }
 }
 
+impl Counter for World {
+    async fn take(&self, request: &FreeRequest) -> Result<bool, CounterDown> {
+        if self.counter_down.get() {
+            return Err(CounterDown);
+        }
+        let mut taken = self.taken.borrow_mut();
+        let all: u64 =
+            taken.iter().filter(|((counter, _), _)| *counter == request.counter).map(|(_, count)| count).sum();
+        let count = taken.entry((request.counter.clone(), request.client.clone())).or_default();
+        if *count >= request.requests || request.total.is_some_and(|total| all >= total) {
+            return Ok(false);
+        }
+        *count += 1;
+        Ok(true)
+    }
+    fn observe(&self, observation: Observation) {
+        self.observed.borrow_mut().push(observation);
+    }
+}
+
 impl Clock for Outside {
     fn millis(&self) -> u64 {
         self.time.get()
@@ -372,6 +405,28 @@ impl Background for Outside {
         now(work);
     }
     async fn pause(&self, _time: Duration) {}
+}
+
+/// What the table says of a request with nothing but a method and a path.
+pub fn decide<'a>(table: &'a PriceTable, method: &str, path: &str) -> Decision<'a> {
+    ask(table, method, &format!("https://example.com{path}"), &[], &Client::default())
+}
+
+/// What the table says of a request.
+pub fn ask<'a>(
+    table: &'a PriceTable,
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    client: &Client,
+) -> Decision<'a> {
+    let rest = url.split_once("://").unwrap().1;
+    let (authority, target) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let headers: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let methods = Method::parse(method).unwrap().readings();
+    table.decide(&Inquiry { methods: &methods, authority, path, query, headers: &headers as &dyn Headers, client })
 }
 
 /// The value of one of our headers.

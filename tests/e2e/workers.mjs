@@ -54,7 +54,9 @@ export async function startMiniflare({ prices, originUrl, storage, folder = "bui
     await miniflare.dispose();
   };
   const reconcile = async () => (await miniflare.getWorker()).scheduled({ cron: "7 * * * *" });
-  return { url, put, books, reconcile, kill, stop: () => miniflare.dispose() };
+  // As if the request came from anywhere, to any host: `cf` in the options is what Cloudflare knows of the client.
+  const dispatch = (target, init) => miniflare.dispatchFetch(target, init);
+  return { url, put, books, reconcile, kill, dispatch, stop: () => miniflare.dispose() };
 }
 
 /** The Worker in bare workerd, its KV a small server here. */
