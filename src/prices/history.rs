@@ -81,6 +81,8 @@ pub struct Ask {
     pub before: Option<String>,
     /// The document itself, once it was asked for.
     pub text: Option<String>,
+    /// Whether it wants the document before, too: an isolate that has just started.
+    pub wants_previous: bool,
 }
 
 /// What the history says.
