@@ -141,9 +141,10 @@ impl Kept {
             told = tell(history, &Ask { text: Some(text.to_owned()), ..ask }).await;
         }
         match told {
-            Ok(told) if told.seen == Some(Seen::Lagging) => {
-                self.agreed = false;
-                self.recalled(&told, Vec::new())
+            // KV's word counts here as in every isolate that runs in this place already. Whoever was quoted the newer
+            // prices elsewhere may pay them. Asked again at the next reading.
+            Ok(Told { seen: Some(Seen::Lagging), current: Some(newer), .. }) => {
+                Self { snapshot: next.with_previous(&newer, Host.now()), agreed: false, ..self }
             }
             Ok(told) => Self { snapshot: with_previous(next, &told), agreed: true, ..self },
             // Asked again at the next reading.
