@@ -16,9 +16,10 @@ export default {
   },
 };
 
-export class LedgerObject {
+/** A Durable Object class of the module, made anew when the module was. */
+const durable = (name) => class {
   constructor(state, env) {
-    this.make = () => new worker.LedgerObject(state, env);
+    this.make = () => new worker[name](state, env);
     this.object = this.make();
   }
 
@@ -40,4 +41,8 @@ export class LedgerObject {
       return work(this.object);
     }
   }
-}
+};
+
+export const LedgerObject = durable("LedgerObject");
+export const PriceHistoryObject = durable("PriceHistoryObject");
+export const QuotaObject = durable("QuotaObject");

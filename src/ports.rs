@@ -6,6 +6,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -127,7 +128,7 @@ pub trait Ledger {
 }
 
 /// A free request of a client, to be taken from its quota.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FreeRequest {
     /// Names the counter: one for each route and UTC day.
     pub counter: String,

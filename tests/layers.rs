@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("facilitator", &["evm", "network", "time", "schemes", "x402", "ports", "chain"]),
     // The ledger's work with facilitators.
     ("settlement", &["time", "x402", "ledger", "ports", "facilitator"]),
-    ("books", &["network", "ledger", "ports", "chain"]),
+    ("books", &["network", "time", "ledger", "ports", "chain"]),
     // A redirect is read like a request: the target and its dot segments are the price room's.
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
     ("page", &["money", "x402"]),

@@ -3,9 +3,11 @@
 //! Written from the ledger's entries, at least once and without duplicates; `docs/ledger.md` describes the tables.
 
 mod entries;
+mod observed;
 mod reconcile;
 mod schema;
 
 pub use entries::write;
+pub use observed::Observed;
 pub use reconcile::{Report, reconcile};
 pub use schema::migrate;

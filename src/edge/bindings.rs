@@ -13,6 +13,14 @@ pub(super) const PRICES: &str = "PRICES";
 /// copies of one may reach the origin together, and a lost settlement stays lost.
 pub(super) const LEDGER: &str = "LEDGER";
 
+/// Durable Object namespace of the prices' history, class `PriceHistoryObject`. Without it an isolate that starts
+/// while the document in KV is broken, or KV is down, serves nothing, and one that starts after an edit does not
+/// honour the prices before.
+const PRICE_HISTORY: &str = "PRICE_HISTORY";
+
+/// Durable Object namespace of free quotas, class `QuotaObject`. Without it no request is free by a quota.
+const QUOTA: &str = "QUOTA";
+
 /// D1 database with the owner's books. Without it payments are settled all the same, but no table of them is kept.
 const DB: &str = "DB";
 
@@ -63,6 +71,16 @@ impl Bindings {
         };
         Ok(Self { origin, ledger })
     }
+}
+
+/// The prices' history, where it is kept.
+pub(super) fn price_history(env: &JsValue) -> Option<JsValue> {
+    Reflect::get(env, &PRICE_HISTORY.into()).ok().filter(JsValue::is_object)
+}
+
+/// The counters of free requests, where there are any.
+pub(super) fn quota(env: &JsValue) -> Option<JsValue> {
+    Reflect::get(env, &QUOTA.into()).ok().filter(JsValue::is_object)
 }
 
 /// The owner's books, where there is a database.

@@ -1,6 +1,7 @@
 //! The outside: the Worker's door. Fills the sockets of [`crate::ports`]; has no rules of its own.
 
 mod bindings;
+mod counter;
 mod database;
 mod fetch;
 mod host;
@@ -8,8 +9,11 @@ mod kept_answer;
 mod ledger_object;
 mod ledger_store;
 mod ledger_stub;
+mod object;
 mod origin;
 mod prices_kv;
+mod prices_object;
+mod quota_object;
 mod request;
 mod response;
 mod sign;
@@ -30,6 +34,7 @@ use crate::{
 
 use self::{
     bindings::{Bindings, database},
+    counter::WorkerCounter,
     fetch::WorkerFetch,
     host::Host,
     request::IncomingRequest,
@@ -55,14 +60,14 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
             return to_response(answer::misconfigured().into(), None, &context);
         }
     };
-    let prices = prices_kv::current(&env).await;
+    let prices = prices_kv::current(&env, |work| context.wait_until(work)).await;
     let gate = Gate {
         prices: &prices,
         fetch: &WorkerFetch::new(env.unchecked_ref()),
         roster: &roster(),
         host: &Host,
         ledger: bindings.ledger.as_ref(),
-        counter: None::<&counter::WorkerCounter>,
+        counter: Some(&WorkerCounter { env: env.unchecked_ref(), context: &context }),
         origin_url: bindings.origin.url(),
     };
     let answer = gate.serve(&request, &bindings.origin.of(&request)).await;
@@ -77,8 +82,8 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
 
 /// From time to time (`wrangler.toml`, `triggers`): the books against the chain.
 #[event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    let prices = prices_kv::current(&env).await;
+async fn scheduled(_event: ScheduledEvent, env: Env, context: ScheduleContext) {
+    let prices = prices_kv::current(&env, |work| context.wait_until(work)).await;
     let (Some(database), Some(table)) = (database(env.unchecked_ref()), prices.table()) else { return };
     match reconcile(&database, &WorkerFetch::new(env.unchecked_ref()), &Host, table.rpcs()).await {
         Ok(reports) => reports.iter().for_each(|report| console_log!("x402-edge: reconciliation: {report}")),

@@ -3,11 +3,13 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::future::select;
+use js_sys::Reflect;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WritableStream;
 use worker::Delay;
 
-use crate::ports::Request;
+use crate::{client::Client, ports::Request};
 
 /// Time for what a client has under way when we know our answer already; whoever sends on after that is cut off.
 const DISCARD_WITHIN: Duration = Duration::from_secs(1);
@@ -55,6 +57,33 @@ impl Request for IncomingRequest {
     fn header_names(&self) -> Vec<String> {
         header_names(&self.raw.headers())
     }
+
+    /// Cloudflare writes both: the request's `cf` object, and the header CF-Connecting-IP, in which it replaces
+    /// whatever a client sends.
+    fn client(&self) -> Client {
+        let member = |target: &JsValue, name: &str| Reflect::get(target, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        let inside = |target: &JsValue, name: &str| {
+            if target.is_object() { member(target, name) } else { JsValue::UNDEFINED }
+        };
+        let cf = member(&self.raw, "cf");
+        let bots = inside(&cf, "botManagement");
+        Client {
+            country: inside(&cf, "country").as_string(),
+            continent: inside(&cf, "continent").as_string(),
+            asn: whole(&inside(&cf, "asn")),
+            ip: self.header("CF-Connecting-IP").and_then(|text| text.trim().parse().ok()),
+            // 0: not computed.
+            bot_score: whole(&inside(&bots, "score")).and_then(|score| u8::try_from(score).ok()).filter(|s| *s > 0),
+            verified_bot: inside(&bots, "verifiedBot").as_bool(),
+        }
+    }
+}
+
+/// A number, where it is a whole one.
+fn whole(value: &JsValue) -> Option<u32> {
+    let number = value.as_f64()?;
+    // Written without a fraction or exponent where it is whole.
+    number.to_string().parse().ok()
 }
 
 /// The names in a set of headers, lower case.

@@ -1,14 +1,14 @@
 //! Which document is in force, and which was before: what is kept outside the key that owners edit.
 //!
 //! KV is eventually consistent: for a minute or more after an edit some places still read the old document. An
-//! isolate that starts there must not bring it back.
+//! isolate that starts there uses what it reads, as those that run there do, but must not bring it back for all.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::UnixTime;
 
 /// For so long after it was replaced, a document that comes back is taken for a copy that lags behind.
-const LAG_SECONDS: u64 = 120;
+const LAG_SECONDS: u64 = 60;
 
 /// Replaced documents that are remembered by their hashes.
 const MAX_REPLACED: usize = 16;
@@ -37,7 +37,7 @@ pub enum Seen {
     Current,
     /// New, or one that the owner has gone back to: in force from now on.
     Adopted,
-    /// An old one, from a place that edits have not reached yet: the current one stays in force.
+    /// An old one, from a place that edits have not reached yet: the current one stays what it is.
     Lagging,
 }
 
@@ -81,6 +81,8 @@ pub struct Ask {
     pub before: Option<String>,
     /// The document itself, once it was asked for.
     pub text: Option<String>,
+    /// Whether it wants the document before, too: an isolate that has just started.
+    pub wants_previous: bool,
 }
 
 /// What the history says.
@@ -133,8 +135,8 @@ mod tests {
         assert_eq!(quick.seen("b", None, UnixTime(215)), Seen::Lagging);
         // Nobody has seen both, but by now every place should have the newest.
         let mut slow = history(&[("a", 100), ("b", 200)]);
-        assert_eq!(slow.seen("a", None, UnixTime(319)), Seen::Lagging);
-        assert_eq!(slow.seen("a", None, UnixTime(320)), Seen::Adopted);
+        assert_eq!(slow.seen("a", None, UnixTime(259)), Seen::Lagging);
+        assert_eq!(slow.seen("a", None, UnixTime(260)), Seen::Adopted);
     }
 
     #[test]

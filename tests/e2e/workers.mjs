@@ -17,10 +17,11 @@ function workerds() {
 }
 
 /**
- * The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. With `storage`,
- * a folder, everything is kept there, and `kill` ends it as a power cut would.
+ * The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. With `persist`,
+ * a folder, storage outlives the Worker, which `kill` ends as a power cut would, and `prices` may be left out; `cf` is what Cloudflare would say of clients.
  */
-export async function startMiniflare({ prices, originUrl, storage, folder = "build", ledger = true, extraWorkers = [], ...options }) {
+export async function startMiniflare({ prices, originUrl, folder = "build", ledger = true, history = true, persist, cf, extraWorkers = [], ...options }) {
+  const object = (className) => ({ className, useSQLite: true });
   const gate = {
     name: "gate",
     modules: true,
@@ -28,20 +29,27 @@ export async function startMiniflare({ prices, originUrl, storage, folder = "bui
     modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }],
     compatibilityDate: COMPATIBILITY_DATE,
     kvNamespaces: ["PRICES"],
-    durableObjects: ledger ? { LEDGER: { className: "LedgerObject", useSQLite: true } } : {},
+    durableObjects: {
+      ...(ledger ? { LEDGER: object("LedgerObject") } : {}),
+      ...(history ? { PRICE_HISTORY: object("PriceHistoryObject"), QUOTA: object("QuotaObject") } : {}),
+    },
     d1Databases: ledger ? ["DB"] : [],
     bindings: originUrl ? { ORIGIN_URL: originUrl } : {},
     ...options,
   };
-  const kept = storage && { kvPersist: join(storage, "kv"), d1Persist: join(storage, "d1"), durableObjectsPersist: join(storage, "objects") };
+  const kept = persist ? { kvPersist: join(persist, "kv"), durableObjectsPersist: join(persist, "do"), d1Persist: join(persist, "d1") } : {};
+  if (cf) {
+    kept.cf = join(mkdtempSync(join(tmpdir(), "x402-edge-")), "cf.json");
+    writeFileSync(kept.cf, JSON.stringify(cf));
+  }
   const before = new Set(workerds());
-  const miniflare = new Miniflare({ ...kept, log: new Log(LogLevel.NONE), handleRuntimeStdio: () => {}, workers: [gate, ...extraWorkers] });
+  const miniflare = new Miniflare({ log: new Log(LogLevel.NONE), handleRuntimeStdio: () => {}, workers: [gate, ...extraWorkers], ...kept });
   const kv = await miniflare.getKVNamespace("PRICES");
   const put = async (document) => {
     if (document === undefined) await kv.delete("prices");
     else await kv.put("prices", typeof document === "string" ? document : JSON.stringify(document));
   };
-  await put(prices);
+  if (prices !== undefined || !persist) await put(prices);
   const url = String(await miniflare.ready).replace(/\/$/, "");
   /** Rows of the owner's books; none while there is no table yet. */
   const books = async (sql) => (await miniflare.getD1Database("DB")).prepare(sql).all().then(({ results }) => results, (error) => {
@@ -59,11 +67,21 @@ export async function startMiniflare({ prices, originUrl, storage, folder = "bui
   return { url, put, books, reconcile, kill, dispatch, stop: () => miniflare.dispose() };
 }
 
-/** The Worker in bare workerd, its KV a small server here. */
-export async function startWorkerd({ prices, originUrl }) {
+/** A KV that fails. */
+export const DOWN = Symbol("down");
+
+/** The Durable Objects of the Worker: binding and class. */
+const OBJECTS = [["LEDGER", "LedgerObject"], ["PRICE_HISTORY", "PriceHistoryObject"], ["QUOTA", "QuotaObject"]];
+
+/**
+ * The Worker in bare workerd, its KV a small server here: a document, undefined for none, `DOWN`. With `storage`, a
+ * folder, it has its Durable Objects there.
+ */
+export async function startWorkerd({ prices, originUrl, storage }) {
   let document = prices;
   const kv = createServer((request, response) => {
     if (document === undefined) return response.writeHead(404).end();
+    if (document === DOWN) return response.writeHead(500).end();
     response.end(typeof document === "string" ? document : JSON.stringify(document));
   });
   await new Promise((resolve) => kv.listen(0, "127.0.0.1", resolve));
@@ -88,7 +106,9 @@ const gate :Workerd.Worker = (
   bindings = [
     (name = "PRICES", kvNamespace = "kv"),
     (name = "ORIGIN_URL", text = "${originUrl}"),
+    ${storage ? OBJECTS.map(([name, className]) => `(name = "${name}", durableObjectNamespace = "${className}"),`).join("\n    ") : ""}
   ],
+  ${storage ? `durableObjectNamespaces = [${OBJECTS.map(([name, className]) => `(className = "${className}", uniqueKey = "${name.toLowerCase()}", enableSql = true)`).join(", ")}],\n  durableObjectStorage = (localDisk = "storage"),` : ""}
 );
 `);
   const workerd = spawn(join(root, "node_modules", ".bin", "workerd"), ["serve", "--control-fd=3", config], { env, stdio: ["ignore", "ignore", "pipe", "pipe"] });
