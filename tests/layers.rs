@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("network", &[]),
     ("time", &["evm"]),
     ("x402", &["evm", "money", "network"]),
-    ("schemes", &["evm", "time", "x402"]),
+    ("schemes", &["evm", "money", "time", "x402"]),
     ("transports", &["x402"]),
     ("extensions", &[]),
     ("ledger", &["evm", "network", "time", "x402"]),

@@ -2,39 +2,34 @@
 
 use super::{Address, Hash32, Uint256, keccak256};
 
-/// The `EIP712Domain` of a token: name, version, chain and contract, always all four.
+/// An `EIP712Domain`: name, chain and contract, and a version where the contract has one (Permit2 has none).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Eip712Domain<'a> {
     /// UTF-8 as the contract returns it: neither trimmed nor normalised.
     pub name: &'a str,
-    /// Likewise.
-    pub version: &'a str,
+    /// Likewise. Without it the domain's type has no such member.
+    pub version: Option<&'a str>,
     /// The EIP-155 chain id.
     pub chain_id: u64,
     /// The contract that will verify the signature.
     pub verifying_contract: Address,
 }
 
-impl TypedStruct for Eip712Domain<'_> {
-    const ENCODE_TYPE: &'static str =
-        "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
-
-    fn encode_data(&self) -> Vec<[u8; 32]> {
-        vec![
-            keccak256(self.name.as_bytes()),
-            keccak256(self.version.as_bytes()),
-            uint_word(Uint256::from(self.chain_id)),
-            address_word(&self.verifying_contract),
-        ]
-    }
-}
-
 impl Eip712Domain<'_> {
     /// `domainSeparator = hashStruct(eip712Domain)`.
     pub fn separator(&self) -> Hash32 {
-        self.hash_struct()
+        let encode_type = if self.version.is_some() { DOMAIN } else { DOMAIN_WITHOUT_VERSION };
+        let mut bytes = keccak256(encode_type.as_bytes()).to_vec();
+        bytes.extend(keccak256(self.name.as_bytes()));
+        bytes.extend(self.version.map(|version| keccak256(version.as_bytes())).iter().flatten());
+        bytes.extend(uint_word(Uint256::from(self.chain_id)));
+        bytes.extend(address_word(&self.verifying_contract));
+        keccak256(&bytes)
     }
 }
+
+const DOMAIN: &str = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+const DOMAIN_WITHOUT_VERSION: &str = "EIP712Domain(string name,uint256 chainId,address verifyingContract)";
 
 /// A struct that can be signed. The names are the EIP's own.
 pub trait TypedStruct {
@@ -80,10 +75,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_domain_type_hash_is_the_published_one() {
-        assert_eq!(
-            hex::encode(keccak256(Eip712Domain::ENCODE_TYPE.as_bytes())),
-            "8b73c3c69bb8fe3d512ecc4cf759cc79239f7b179b0ffacaa9a75d522b39400f"
-        );
+    fn the_domain_type_hashes_are_the_published_ones() {
+        for (encode_type, hash) in [
+            (DOMAIN, "8b73c3c69bb8fe3d512ecc4cf759cc79239f7b179b0ffacaa9a75d522b39400f"),
+            (DOMAIN_WITHOUT_VERSION, "8cad95687ba82c2ce50e74f7b754645e5117c3a5bec8151c0726d5857980a866"),
+        ] {
+            assert_eq!(hex::encode(keccak256(encode_type.as_bytes())), hash);
+        }
     }
 }

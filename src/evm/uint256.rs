@@ -1,6 +1,8 @@
-//! `uint256`: the EVM's number. Only what money and time need, and never silently wrong.
+//! `uint256`: the EVM's number. Only what money and time need, and never silently wrong. In JSON a decimal text.
 
 use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// An unsigned integer below 2^256, kept most significant byte first, as the ABI encodes it.
 ///
@@ -47,6 +49,62 @@ impl Uint256 {
             carry = u16::from(high);
         }
         (carry == 0).then_some(Self(out))
+    }
+}
+
+impl Uint256 {
+    /// The sum, or nothing when it does not fit.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let mut out = self.0;
+        let mut carry = 0;
+        for (byte, more) in out.iter_mut().zip(other.0).rev() {
+            // at most 255 + 255 + 1
+            [carry, *byte] = (u16::from(*byte) + u16::from(more) + u16::from(carry)).to_be_bytes();
+        }
+        (carry == 0).then_some(Self(out))
+    }
+
+    /// The difference, or nothing when `other` is more.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        let mut out = self.0;
+        let mut borrow = false;
+        for (byte, less) in out.iter_mut().zip(other.0).rev() {
+            let (once, under) = byte.overflowing_sub(less);
+            let (twice, under_again) = once.overflowing_sub(u8::from(borrow));
+            (*byte, borrow) = (twice, under || under_again);
+        }
+        (!borrow).then_some(Self(out))
+    }
+
+    /// A bit; 0 is the least significant.
+    pub fn bit(self, index: u8) -> bool {
+        let (byte, bit) = (usize::from(index / 8), index % 8);
+        self.0[31 - byte] >> bit & 1 == 1
+    }
+
+    /// Whether it is below 2^128.
+    pub fn fits_in_128_bits(self) -> bool {
+        self.0[..16].iter().all(|byte| *byte == 0)
+    }
+
+    /// Reads `0x` and 1 to 64 hexadecimal digits, as some clients write a nonce.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("0x").filter(|digits| (1..=64).contains(&digits.len()))?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(format!("{digits:0>64}"), &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+}
+
+impl Serialize for Uint256 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Uint256 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    schemes::{self, CheckedPayment, Refusal, SmartWallets},
+    schemes::{
+        self, CheckedPayment, Refusal, SmartWallets,
+        batch_settlement::{self, Channel, Judgement},
+    },
     time::UnixTime,
     x402::{PaymentPayload, PaymentRequirements, X402Version, check_echo, is_subset},
 };
@@ -27,6 +30,18 @@ pub fn judge(
         }
     }
     Err(refusal)
+}
+
+/// The same for a payment by channel, by what is known of the channel.
+pub fn judge_channel(
+    payload: &PaymentPayload,
+    offers: &[PaymentRequirements],
+    known: Option<&Channel>,
+    now: UnixTime,
+    smart_wallets: SmartWallets,
+) -> Result<Judgement, Refusal> {
+    let offer = candidates(offers, payload).next().ok_or(Refusal::NoMatchingRequirements)?;
+    batch_settlement::check(payload, offer, known, now, smart_wallets)
 }
 
 /// The offers that the payload can mean: in v2 those equal to its `accepted`, in v1 those of its network.

@@ -8,7 +8,7 @@ use crate::{
     money::Amount,
     origin::{Destination, Paid, paid_answer_edits, paid_forward, relayed_answer_edits},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
-    schemes::{CheckedPayment, Refusal, exact},
+    schemes::{self, CheckedPayment, Refusal},
     x402::{PaymentPayload, PaymentRequirements, SettleAttempt, SettlementResponse, X402Version},
 };
 
@@ -40,7 +40,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     ) -> Answer<O::Answer> {
         let requirements = payment.requirements();
         let (network, asset, payer) = (requirements.network(), requirements.asset(), payment.payer());
-        let ticket = Ticket::of(network, asset, payer, payment.nonce());
+        let ticket = Ticket::of(network, payment.nonce_contract(), payer, payment.nonce());
         let paid =
             Paid { payer, asset, amount: requirements.amount(), network, idempotency_key: ticket.idempotency_key() };
         let purchase = Purchase { visit, challenge, version: payment.payload().version(), paid };
@@ -84,7 +84,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         origin: &O,
     ) -> Option<Answer<O::Answer>> {
         let ledger = self.ledger?;
-        if !matches!(refusal, Refusal::NoMatchingRequirements | Refusal::ValidBefore) {
+        if !refusal.may_come_with_time() {
             return None;
         }
         let version = payload.version();
@@ -94,10 +94,10 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 PaymentRequirements::from_v2(payload.get("accepted")?.clone()).ok().into_iter().collect()
             }
         };
-        let claimed = terms.iter().find_map(|terms| Some((terms, exact::claim_of(payload, terms)?)));
+        let claimed = terms.iter().find_map(|terms| Some((terms, schemes::claim_of(payload, terms)?)));
         let (terms, claim) = claimed?;
         let (network, asset) = (terms.network(), terms.asset());
-        let ticket = Ticket::of(network, asset, claim.payer, &claim.nonce);
+        let ticket = Ticket::of(network, claim.nonce_contract, claim.payer, &claim.nonce);
         let (amount, idempotency_key) = (Amount::new(claim.value), ticket.idempotency_key());
         let paid = Paid { payer: claim.payer, asset, amount, network, idempotency_key };
         let purchase = Purchase { visit, challenge, version, paid };

@@ -27,7 +27,7 @@ use crate::{
     transports::http,
 };
 
-pub use accepted::{candidates, judge};
+pub use accepted::{candidates, judge, judge_channel};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
 pub use ticket::Ticket;

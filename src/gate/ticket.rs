@@ -22,8 +22,8 @@ pub struct Ticket {
 
 impl Ticket {
     /// The place of a payment, not held yet.
-    pub(super) fn of(network: Network, asset: Address, payer: Address, nonce: &Hash32) -> Self {
-        Self { object: object_name(network, asset, payer), nonce: hex::encode(nonce), hold: 0, naming: None }
+    pub(super) fn of(network: Network, nonce_contract: Address, payer: Address, nonce: &Hash32) -> Self {
+        Self { object: object_name(network, nonce_contract, payer), nonce: hex::encode(nonce), hold: 0, naming: None }
     }
 
     /// The same with the hold the ledger gave.

@@ -17,9 +17,10 @@ pub use identifier::{Identified, IdentifierCommand, IdentifierReply, KeptAnswer,
 pub use payment::{Payment, Sale, State};
 pub use rules::{Alarm, CLERK_SECONDS, apply, on_alarm, wake};
 
-/// The name of the object that holds a payer's payments in a token. Stored data hangs on it: never change it.
-pub fn object_name(network: Network, asset: Address, payer: Address) -> String {
-    format!("payments:v1:{network}:{asset}:{payer}").to_lowercase()
+/// The name of the object that holds a payer's payments whose nonces are spent in one contract: the token by
+/// EIP-3009, Permit2 for all tokens. Stored data hangs on it: never change it.
+pub fn object_name(network: Network, nonce_contract: Address, payer: Address) -> String {
+    format!("payments:v1:{network}:{nonce_contract}:{payer}").to_lowercase()
 }
 
 /// The name of the object that keeps what a payment identifier is bound to at a host.

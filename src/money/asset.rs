@@ -3,12 +3,16 @@
 //! `name` differs from deployment to deployment: Base's USDC calls itself `USD Coin`, Base Sepolia's
 //! `USDC`. A wrong name makes every signature look forged, so the tests pin the domain separators.
 
+use serde::{Deserialize, Serialize};
+
 use crate::evm::Address;
 
-/// How a token lets somebody else move money with the holder's signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a token lets somebody else move money with the holder's signature. Spelled as in `assetTransferMethod`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TransferMethod {
     /// `transferWithAuthorization` of EIP-3009.
+    #[default]
     Eip3009,
     /// Only through Uniswap's Permit2 contract.
     Permit2,
@@ -165,7 +169,7 @@ mod tests {
                 .expect(address);
             let domain = Eip712Domain {
                 name: asset.name,
-                version: asset.version,
+                version: Some(asset.version),
                 chain_id: *chain_id,
                 verifying_contract: asset.address.parse().expect(address),
             };

@@ -3,16 +3,25 @@
 //! What only the chain knows (balance, used nonces, contract wallets) is left to the facilitator.
 //! Specification: `specs/schemes/`.
 
+pub mod batch_settlement;
 pub mod exact;
+mod permit2;
 mod refusal;
+mod signature;
+pub mod upto;
 
 use crate::{
     evm::{Address, Hash32, Uint256},
+    money::TransferMethod,
     time::UnixTime,
     x402::{FacilitatorRequest, PaymentPayload, PaymentRequirements, ResourceInfo},
 };
 
+pub use permit2::{PERMIT2, Permit2Authorization, Permit2Flaw, TokenPermissions};
 pub use refusal::Refusal;
+
+/// Facilitators refuse an authorization that expires sooner than this: a block must still be mined.
+pub const EXPIRY_BUFFER_SECONDS: u64 = 6;
 
 /// What to do with a signature that only a contract could have made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,6 +76,7 @@ pub struct CheckedPayment {
     nonce: Hash32,
     digest: Hash32,
     valid_before: Uint256,
+    transfer: TransferMethod,
     proof: Proof,
 }
 
@@ -87,14 +97,28 @@ impl CheckedPayment {
         &self.requirements
     }
 
-    /// Who pays: EIP-3009 `from`.
+    /// Who pays: EIP-3009 `from`, the owner at Permit2.
     pub const fn payer(&self) -> Address {
         self.payer
     }
 
-    /// EIP-3009 `nonce`. With network, asset and payer it names the payment; the signature's bytes do not.
+    /// The nonce. With network, [`Self::nonce_contract`] and payer it names the payment; the signature's bytes do
+    /// not.
     pub const fn nonce(&self) -> &Hash32 {
         &self.nonce
+    }
+
+    /// The contract in which the nonce is spent: the token by EIP-3009; else Permit2, one for all tokens.
+    pub const fn nonce_contract(&self) -> Address {
+        match self.transfer {
+            TransferMethod::Eip3009 => self.requirements.asset(),
+            TransferMethod::Permit2 => PERMIT2,
+        }
+    }
+
+    /// How the money is moved.
+    pub const fn transfer(&self) -> TransferMethod {
+        self.transfer
     }
 
     /// The EIP-712 hash that was signed: it names the payment and everything it says.
@@ -117,13 +141,28 @@ impl CheckedPayment {
 
     /// Whether it could still be settled at `now`, with the buffer that facilitators demand.
     pub fn settles_at(&self, now: UnixTime) -> bool {
-        self.valid_before >= Uint256::from(now.plus(exact::EXPIRY_BUFFER_SECONDS))
+        self.valid_before >= Uint256::from(now.plus(EXPIRY_BUFFER_SECONDS))
     }
 
     /// The body for the facilitator.
     pub fn facilitator_request(&self) -> FacilitatorRequest<'_> {
         FacilitatorRequest::new(&self.payload, &self.requirements)
     }
+}
+
+/// A payment as its payer named and signed it, whatever it costs today and whenever it expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Who signed, and pays.
+    pub payer: Address,
+    /// The nonce.
+    pub nonce: Hash32,
+    /// The hash that was signed.
+    pub digest: Hash32,
+    /// The amount that was signed.
+    pub value: Uint256,
+    /// The contract in which the nonce is spent.
+    pub nonce_contract: Address,
 }
 
 /// Judges a payment for `requirements`, an offer of ours that the payload accepted.
@@ -135,6 +174,29 @@ pub fn check(
 ) -> Result<CheckedPayment, Refusal> {
     match requirements.scheme() {
         exact::SCHEME => exact::check(payload, requirements, now, smart_wallets),
+        upto::SCHEME => upto::check(payload, requirements, now, smart_wallets),
         _ => Err(Refusal::Scheme),
+    }
+}
+
+/// The hash the payer should have signed, and who did sign it. For reports: it judges nothing.
+pub fn signing_hash_of(
+    payload: &PaymentPayload,
+    requirements: &PaymentRequirements,
+) -> Option<(Hash32, Option<Address>)> {
+    match requirements.scheme() {
+        exact::SCHEME => exact::signing_hash_of(payload, requirements),
+        upto::SCHEME => upto::signing_hash_of(payload, requirements),
+        batch_settlement::SCHEME => batch_settlement::signing_hash_of(payload, requirements),
+        _ => None,
+    }
+}
+
+/// Reads whose payment this is, if its payer's own key signed it under `requirements`' token and network.
+pub fn claim_of(payload: &PaymentPayload, requirements: &PaymentRequirements) -> Option<Claim> {
+    match requirements.scheme() {
+        exact::SCHEME => exact::claim_of(payload, requirements),
+        upto::SCHEME => upto::claim_of(payload, requirements),
+        _ => None,
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::x402::{ErrorReason, X402Version};
 
+use super::{batch_settlement::ChannelFlaw, permit2::Permit2Flaw};
+
 /// The payer's fault: answered with 402 and the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -11,7 +13,7 @@ pub enum Refusal {
     ExtensionEcho,
     /// The scheme's payload is malformed.
     InvalidPayload,
-    /// The payload is of a kind this offer does not take (Permit2 for EIP-3009).
+    /// The payload is of a kind this offer does not take (Permit2 for EIP-3009, or the reverse).
     PayloadType,
     /// The offer is of a scheme we do not check.
     Scheme,
@@ -27,11 +29,20 @@ pub enum Refusal {
     ValidAfter,
     /// Another amount, less or more.
     Value,
+    /// A Permit2 payment is wrong.
+    Permit2(Permit2Flaw),
+    /// A payment by channel is wrong.
+    Channel(ChannelFlaw),
     /// The facilitator said no, in its own words.
     Facilitator(ErrorReason),
 }
 
 impl Refusal {
+    /// Whether a payment that was good once may be refused so: its price has changed since, or its time is over.
+    pub const fn may_come_with_time(&self) -> bool {
+        matches!(self, Self::NoMatchingRequirements | Self::ValidBefore | Self::Permit2(Permit2Flaw::DeadlineExpired))
+    }
+
     /// The code for the client. v1 has its own word for a wrong value.
     pub fn reason(&self, version: X402Version) -> ErrorReason {
         ErrorReason::ours(match (self, version) {
@@ -47,6 +58,8 @@ impl Refusal {
             (Self::ValidAfter, _) => "invalid_exact_evm_payload_authorization_valid_after",
             (Self::Value, X402Version::V1) => "invalid_exact_evm_authorization_value",
             (Self::Value, X402Version::V2) => "invalid_exact_evm_payload_authorization_value_mismatch",
+            (Self::Permit2(flaw), _) => flaw.code(),
+            (Self::Channel(flaw), _) => flaw.code(),
             (Self::Facilitator(reason), _) => return reason.clone(),
         })
     }

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 use x402_edge::{
     gate,
-    schemes::{Proof, SmartWallets, exact},
+    schemes::{self, Proof, Refusal, SmartWallets, batch_settlement},
     time::UnixTime,
     transports::http,
     x402::{PaymentPayload, PaymentRequirements, X402Version},
@@ -20,7 +20,8 @@ pub(crate) enum Command {
     /// Judge payments as the edge does: JSON lines from stdin, one JSON line each to stdout.
     ///
     /// A line is {"requirements": {…}, "paymentPayload": {…}, "now": 1790000000, "smartWallets": "refuse"};
-    /// `smartWallets` may be left out. The answer is {"verdict": "valid" | "invalid" | "defer",
+    /// `smartWallets` may be left out; a payment by channel (batch-settlement) may have "storedChannel": {…}, what
+    /// the server knows of the channel, in the words of the official packages. The answer is {"verdict": "valid" | "invalid" | "defer",
     /// "reason"?, "digest"?, "recovered"?}. Exit code 2 where a line is no such question.
     Check,
     /// Show what a payment header says (PAYMENT-REQUIRED, PAYMENT-SIGNATURE, PAYMENT-RESPONSE, X-PAYMENT, …).
@@ -92,7 +93,12 @@ fn check_line(line: &str) -> Result<Value, String> {
         Value::String(policy) if policy == "defer" => SmartWallets::Defer,
         other => return Err(format!("smartWallets must be \"refuse\" or \"defer\", found {other}")),
     };
-    let [requirements, payload] = ["requirements", "paymentPayload"].map(|key| question[key].take());
+    let [requirements, payload, stored] =
+        ["requirements", "paymentPayload", "storedChannel"].map(|key| question[key].take());
+    let channel = batch_settlement::read_channel(&stored);
+    if channel.is_none() && !stored.is_null() {
+        return Err("storedChannel is no channel as the official servers keep it".to_owned());
+    }
     if !requirements.is_object() || payload.is_null() {
         return Err("requirements and paymentPayload are needed".to_owned());
     }
@@ -104,7 +110,7 @@ fn check_line(line: &str) -> Result<Value, String> {
         X402Version::V2 => PaymentRequirements::from_v2(requirements),
     };
     Ok(match requirements {
-        Ok(requirements) => judge(&payload, requirements, now, smart_wallets),
+        Ok(requirements) => judge(&payload, requirements, channel.as_ref(), now, smart_wallets),
         Err(_) => json!({ "verdict": "invalid", "reason": "invalid_payment_requirements" }),
     })
 }
@@ -112,18 +118,28 @@ fn check_line(line: &str) -> Result<Value, String> {
 fn judge(
     payload: &PaymentPayload,
     requirements: PaymentRequirements,
+    channel: Option<&batch_settlement::Channel>,
     now: UnixTime,
     smart_wallets: SmartWallets,
 ) -> Value {
     let version = payload.version();
-    let signed = exact::signing_hash_of(payload, &requirements);
+    let signed = schemes::signing_hash_of(payload, &requirements);
     let offers = [requirements];
-    let mut answer = match gate::judge(payload, &offers, &Map::new(), now, smart_wallets) {
-        Err(refusal) => json!({ "verdict": "invalid", "reason": refusal.reason(version).as_str() }),
-        Ok(payment) => match payment.proof() {
-            Proof::Recovered => json!({ "verdict": "valid" }),
-            Proof::Deferred(deferral) => json!({ "verdict": "defer", "reason": deferral.as_str() }),
-        },
+    let refused = |refusal: Refusal| json!({ "verdict": "invalid", "reason": refusal.reason(version).as_str() });
+    let mut answer = if offers[0].scheme() == batch_settlement::SCHEME {
+        match gate::judge_channel(payload, &offers, channel, now, smart_wallets) {
+            Err(refusal) => refused(refusal),
+            Ok(batch_settlement::Judgement::Valid) => json!({ "verdict": "valid" }),
+            Ok(batch_settlement::Judgement::Defer(why)) => json!({ "verdict": "defer", "reason": why.as_str() }),
+        }
+    } else {
+        match gate::judge(payload, &offers, &Map::new(), now, smart_wallets) {
+            Err(refusal) => refused(refusal),
+            Ok(payment) => match payment.proof() {
+                Proof::Recovered => json!({ "verdict": "valid" }),
+                Proof::Deferred(deferral) => json!({ "verdict": "defer", "reason": deferral.as_str() }),
+            },
+        }
     };
     if let Some((digest, recovered)) = signed {
         answer["digest"] = json!(format!("0x{}", hex::encode(digest)));

@@ -3,14 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::{
-    evm::{Address, Eip712Domain, Hash32, SignatureForm, TypedStruct, Uint256, address_word, signing_hash, uint_word},
-    schemes::{CheckedPayment, Deferral, Proof, Refusal, SmartWallets},
+    evm::{Address, Eip712Domain, Hash32, TypedStruct, Uint256, address_word, signing_hash, uint_word},
+    money::TransferMethod,
+    schemes::{CheckedPayment, Claim, EXPIRY_BUFFER_SECONDS, Refusal, SmartWallets, signature},
     time::UnixTime,
     x402::{PaymentPayload, PaymentRequirements},
 };
-
-/// Facilitators refuse an authorization that expires sooner than this: a block must still be mined.
-pub const EXPIRY_BUFFER_SECONDS: u64 = 6;
 
 /// What the payer signed: the six members of EIP-3009's `TransferWithAuthorization`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,63 +79,42 @@ impl Authorization {
 fn domain(requirements: &PaymentRequirements) -> Option<Eip712Domain<'_>> {
     Some(Eip712Domain {
         name: requirements.extra("name").filter(|name| !name.is_empty())?,
-        version: requirements.extra("version").filter(|version| !version.is_empty())?,
+        version: Some(requirements.extra("version").filter(|version| !version.is_empty())?),
         chain_id: requirements.network().chain_id(),
         verifying_contract: requirements.asset(),
     })
 }
 
 /// The hash the payer should have signed, and who did sign it. For reports: it judges nothing.
-pub fn signing_hash_of(
+pub(super) fn signing_hash_of(
     payload: &PaymentPayload,
     requirements: &PaymentRequirements,
 ) -> Option<(Hash32, Option<Address>)> {
     let payload = payload.get("payload")?;
     let hash = signing_hash(&domain(requirements)?, &Authorization::read(payload)?);
-    let signer = match payload
-        .get("signature")
-        .and_then(Value::as_str)
-        .and_then(signature_bytes)
-        .map(|bytes| SignatureForm::of(&bytes))
-    {
-        Some(SignatureForm::Ecdsa(signature)) => signature.recover(&hash).map(|signer| signer.address),
-        _ => None,
-    };
-    Some((hash, signer))
-}
-
-/// A payment as its payer named and signed it, whatever it costs today and whenever it expires.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// Who signed, and pays.
-    pub payer: Address,
-    /// EIP-3009 nonce.
-    pub nonce: Hash32,
-    /// The hash that was signed.
-    pub digest: Hash32,
-    /// The amount that was signed.
-    pub value: Uint256,
+    let signature = payload.get("signature").and_then(Value::as_str);
+    Some((hash, signature.and_then(|text| signature::signer(text, &hash))))
 }
 
 /// Reads whose payment this is, if its payer's own key signed it under `requirements`' token and network.
-pub fn claim_of(payload: &PaymentPayload, requirements: &PaymentRequirements) -> Option<Claim> {
+pub(super) fn claim_of(payload: &PaymentPayload, requirements: &PaymentRequirements) -> Option<Claim> {
     let (digest, signer) = signing_hash_of(payload, requirements)?;
     let authorization = Authorization::read(payload.get("payload")?)?;
     let Authorization { from, nonce, value, .. } = authorization;
-    (signer == Some(from)).then_some(Claim { payer: from, nonce, digest, value })
+    let nonce_contract = requirements.asset();
+    (signer == Some(from)).then_some(Claim { payer: from, nonce, digest, value, nonce_contract })
 }
 
 /// Judges an EIP-3009 payment for an `exact` offer.
-pub fn check(
+pub(super) fn check(
     payload: &PaymentPayload,
     requirements: &PaymentRequirements,
     now: UnixTime,
     smart_wallets: SmartWallets,
 ) -> Result<CheckedPayment, Refusal> {
-    let eip3009 = requirements.extra("assetTransferMethod").is_none_or(|method| method == "eip3009");
     let scheme_payload = payload.get("payload").ok_or(Refusal::InvalidPayload)?;
     // Facilitators choose the transfer by this key alone: with it they would settle what we did not check.
-    if !eip3009 || scheme_payload.get("permit2Authorization").is_some() {
+    if scheme_payload.get("permit2Authorization").is_some() {
         return Err(Refusal::PayloadType);
     }
     let authorization = Authorization::read(scheme_payload).ok_or(Refusal::InvalidPayload)?;
@@ -145,7 +122,8 @@ pub fn check(
 
     let domain = domain(requirements).ok_or(Refusal::MissingDomain)?;
     let hash = signing_hash(&domain, &authorization);
-    let (proof, signature) = judge_signature(signature, &hash, authorization.from, smart_wallets)?;
+    let (proof, signature) =
+        signature::judge(signature, &hash, authorization.from, smart_wallets).ok_or(Refusal::Signature)?;
     if authorization.to != requirements.pay_to() {
         return Err(Refusal::Recipient);
     }
@@ -165,38 +143,7 @@ pub fn check(
         nonce: authorization.nonce,
         digest: hash,
         valid_before: authorization.valid_before,
+        transfer: TransferMethod::Eip3009,
         proof,
     })
-}
-
-fn signature_bytes(text: &str) -> Option<Vec<u8>> {
-    hex::decode(text.strip_prefix("0x")?).ok()
-}
-
-/// How good the signature is, and its text for the facilitator.
-fn judge_signature(
-    text: &str,
-    hash: &Hash32,
-    payer: Address,
-    smart_wallets: SmartWallets,
-) -> Result<(Proof, String), Refusal> {
-    let bytes = signature_bytes(text).ok_or(Refusal::Signature)?;
-    let deferral = match SignatureForm::of(&bytes) {
-        SignatureForm::Ecdsa(signature) => match signature.recover(hash) {
-            Some(signer) if signer.address == payer && signer.low_s => {
-                return Ok((Proof::Recovered, signature.to_hex()));
-            }
-            // The payer's, but malleable: no token contract takes it, and neither does a wallet's.
-            Some(signer) if signer.address == payer => return Err(Refusal::Signature),
-            Some(_) => Deferral::RecoversToOther,
-            None => Deferral::NotEcdsa,
-        },
-        SignatureForm::NotEcdsa => Deferral::NotEcdsa,
-        SignatureForm::Erc6492 => Deferral::Erc6492,
-        SignatureForm::NotSixtyFiveBytes => Deferral::NotSixtyFiveBytes,
-    };
-    match smart_wallets {
-        SmartWallets::Refuse => Err(Refusal::Signature),
-        SmartWallets::Defer => Ok((Proof::Deferred(deferral), format!("0x{}", hex::encode(bytes)))),
-    }
 }

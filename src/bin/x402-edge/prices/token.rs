@@ -138,7 +138,7 @@ impl<'a> Chain<'a> {
         if let Some(theirs) = self.call(claim, DOMAIN_SEPARATOR)?.filter(|hex| hex.len() == 66) {
             let domain = Eip712Domain {
                 name: &claim.name,
-                version: &claim.version,
+                version: Some(&claim.version),
                 chain_id: claim.network.chain_id(),
                 verifying_contract: claim.address,
             };
