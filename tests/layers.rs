@@ -18,11 +18,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ledger", &["evm", "network", "time", "x402"]),
     ("ports", &["client", "ledger", "time"]),
     ("prices", &["client", "evm", "money", "network", "time", "schemes", "transports", "x402"]),
-    ("chain", &["evm", "ports", "x402"]),
-    ("facilitator", &["evm", "network", "time", "schemes", "x402", "ports", "chain"]),
+    ("chain", &["evm", "money", "ports", "schemes", "x402"]),
+    ("facilitator", &["evm", "money", "network", "time", "schemes", "x402", "ports", "chain"]),
     // The ledger's work with facilitators.
     ("settlement", &["time", "x402", "ledger", "ports", "facilitator"]),
-    ("books", &["network", "time", "ledger", "ports", "chain"]),
+    ("books", &["money", "network", "time", "ledger", "ports", "chain"]),
     // A redirect is read like a request: the target and its dot segments are the price room's.
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
     ("page", &["money", "x402"]),

@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use x402_edge::{
     ledger::{Alarm, Command, Outcome, Payment, Presentation, Reply, Sale, State, apply, on_alarm, wake},
+    money::TransferMethod,
     time::UnixTime,
     x402::{SettleAttempt, SettlementResponse},
 };
@@ -16,6 +17,7 @@ fn receipt() -> SettlementResponse {
         transaction: "0xabc".to_owned(),
         network: "eip155:84532".to_owned(),
         payer: None,
+        amount: None,
     }
 }
 
@@ -29,6 +31,8 @@ fn attempt() -> Box<SettleAttempt> {
         payer: "0x".to_owned(),
         others: vec![],
         pay_to: "0x".to_owned(),
+        ceiling: None,
+        transfer: TransferMethod::Eip3009,
         amount: "1".to_owned(),
         nonce: "0x".to_owned(),
         expires_at: 300,

@@ -195,11 +195,15 @@ proptest! {
     }
 
     #[test]
-    fn sums_differences_and_bits_are_those_of_alloy(a: [u8; 32], b: [u8; 32], bit: u8) {
+    fn sums_differences_and_bits_are_those_of_alloy(
+        a: [u8; 32], b: [u8; 32], bit: u8, parts in 0u16..=10_000,
+    ) {
         let (ours, other) = (Uint256::from_be_bytes(a), Uint256::from_be_bytes(b));
         let bytes = |number: Option<alloy_primitives::U256>| number.map(|number| Uint256::from_be_bytes(number.to_be_bytes()));
         prop_assert_eq!(ours.checked_add(other), bytes(u256(a).checked_add(u256(b))));
         prop_assert_eq!(ours.checked_sub(other), bytes(u256(a).checked_sub(u256(b))));
+        let part = u256(a).widening_mul::<16, 1, 272, 5>(alloy_primitives::Uint::from(parts)) / alloy_primitives::Uint::from(10_000);
+        prop_assert_eq!(ours.ten_thousandths(parts), Uint256::from_be_bytes(part.to::<alloy_primitives::U256>().to_be_bytes()));
         prop_assert_eq!(ours.bit(bit), u256(a).bit(usize::from(bit)));
         prop_assert_eq!(ours.fits_in_128_bits(), u256(a).bit_len() <= 128);
         prop_assert_eq!(Uint256::from_hex(&format!("{:#x}", u256(a))), Some(ours));

@@ -142,20 +142,28 @@ fn each_mistake_is_told() {
         ),
         (r#"{"/x": {}}"#, "/routes/~1x: price is missing: write \"$0.01\", or {asset, amount} in atomic units"),
         (
-            r#"{"/x": {"price": "1", "scheme": "upto"}}"#,
-            "/routes/~1x/scheme: the scheme must be \"exact\"; others are not offered by this version (found \"upto\")",
+            r#"{"/x": {"price": "1", "scheme": "batch-settlement"}}"#,
+            "/routes/~1x/scheme: the scheme must be \"exact\" or \"upto\"; others are not offered by this version (found \"batch-settlement\")",
         ),
         (
             r#"{"/x": {"price": "1", "maxTimeoutSeconds": 5}}"#,
             "/routes/~1x/maxTimeoutSeconds: expected whole seconds, 10 to 86400 (found 5)",
         ),
         (
-            r#"{"/x": {"price": "1", "extra": {"assetTransferMethod": "permit2"}}}"#,
-            "/routes/~1x/extra: assetTransferMethod can only be \"eip3009\" in this version; leave it out",
+            r#"{"/x": {"price": "1", "extra": {"assetTransferMethod": "erc7710"}}}"#,
+            "/routes/~1x/extra: assetTransferMethod can only be \"eip3009\" or \"permit2\" here; leave it out",
         ),
         (
-            r#"{"/x": {"price": "1", "network": "eip155:4326"}}"#,
-            "/routes/~1x/price: MegaUSD can only be moved through Permit2, which this version does not offer (found \"1\")",
+            r#"{"/x": {"price": "1", "scheme": "upto", "extra": {"assetTransferMethod": "eip3009"}}}"#,
+            "/routes/~1x/extra: assetTransferMethod can only be \"permit2\" here; leave it out",
+        ),
+        (
+            r#"{"/x": {"price": "1", "network": "eip155:4326", "extra": {"assetTransferMethod": "eip3009"}}}"#,
+            "/routes/~1x/extra: assetTransferMethod can only be \"permit2\" here; leave it out",
+        ),
+        (
+            r#"{"/x": {"price": "1", "scheme": "upto", "extra": {"facilitatorAddress": "somebody"}}}"#,
+            "/routes/~1x/extra: facilitatorAddress is the address from which the facilitator settles; leave it out to have it asked for",
         ),
         (r#"{"/x": {"price": "1", "price": "2"}}"#, "/routes/~1x/price: this key is written twice; keep one"),
         (r#"{"/x": {"price": "1"}, "/x": {"price": "2"}}"#, "/routes/~1x: this key is written twice; keep one"),

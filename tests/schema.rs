@@ -131,7 +131,7 @@ fn mistakes_of_form_are_mistakes_to_both() {
         ("/routes/~1x".to_owned(), json!({"accepts": [{}]})),
         ("/routes/~1x".to_owned(), json!({"accepts": [{"price": 1, "description": "x"}]})),
         ("/routes/~1x".to_owned(), json!({"free": false})),
-        (at("/scheme"), json!("upto")),
+        (at("/scheme"), json!("batch-settlement")),
         (at("/price"), json!("free")),
         (at("/price"), json!("$0.00")),
         (at("/price"), json!("$-1")),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chain::{self, OnChain, Question, Transfer},
+    money::TransferMethod,
     network::Network,
     ports::{Books, BooksDown, Clock, Fetch, Journal, Row, Statement},
 };
@@ -157,7 +158,7 @@ impl<B: Books, F: Fetch, H: Clock + Journal> Token<'_, B, F, H> {
         self.books.run(&statements).await.map(drop)
     }
 
-    /// The payment that a transfer settled, by its nonce.
+    /// The payment that a transfer settled, by its nonce; by Permit2 by its transaction.
     async fn payment_of(&self, transfer: &Transfer) -> Result<Option<Row>, BooksDown> {
         for nonce in &transfer.nonces {
             let query = "SELECT id, state FROM payments WHERE network = ? AND asset = ? AND nonce = ? \
@@ -167,7 +168,15 @@ impl<B: Books, F: Fetch, H: Clock + Journal> Token<'_, B, F, H> {
                 return Ok(Some(row));
             }
         }
-        Ok(None)
+        if !transfer.nonces.is_empty() {
+            return Ok(None);
+        }
+        // Permit2 tells no nonce: there the transaction that the facilitator named must be the one.
+        let query = r#"SELECT id, state FROM payments WHERE network = ? AND asset = ? AND "transaction" = ?
+                     AND lower(payer) = ? AND lower(pay_to) = ? AND amount = ?"#;
+        let Transfer { transaction, from, to, amount, .. } = transfer;
+        let values = json!([self.network, self.asset, transaction, from, to, amount]);
+        Ok(one(self.books, query, values_of(values)).await?.into_iter().next())
     }
 
     /// Payments that stand in the books as paid and were in no range: the chain is asked for each.
@@ -186,8 +195,18 @@ impl<B: Books, F: Fetch, H: Clock + Journal> Token<'_, B, F, H> {
                 pay_to: &pay_to,
                 amount: &amount,
                 nonce: &nonce,
+                transfer: TransferMethod::Eip3009,
+                begun_at: None,
             };
-            let statement = match chain::authorization(self.fetch, &question).await {
+            // The books do not say how it was moved: a nonce that the token does not know may be Permit2's.
+            let by_permit2 = Question { transfer: TransferMethod::Permit2, ..question };
+            let on_chain = match chain::authorization(self.fetch, &question).await {
+                unused @ (Some(OnChain::Unused) | None) => {
+                    chain::authorization(self.fetch, &by_permit2).await.or(unused)
+                }
+                known => known,
+            };
+            let statement = match on_chain {
                 // Used, too long ago for its block to be found.
                 Some(OnChain::Used(transaction)) => confirm(&member("id"), 0, &transaction),
                 Some(OnChain::Canceled | OnChain::Elsewhere | OnChain::Unused) => {

@@ -1,16 +1,19 @@
-//! What became of an EIP-3009 authorization: the last word on an unknown settlement.
+//! What became of an authorization, by EIP-3009 or Permit2: the last word on an unknown settlement.
 
 use serde_json::json;
 
-use crate::{ports::Fetch, x402::SettleAttempt};
+use crate::{money::TransferMethod, ports::Fetch, x402::SettleAttempt};
 
-use super::rpc::{ASK_WITHIN, Hex, ask, block_number};
+use super::{
+    permit2,
+    rpc::{ASK_WITHIN, Hex, ask, block_number},
+};
 
-/// So many of the owner's URLs are tried: four questions each, 16 s in all.
+/// So many of the owner's URLs are tried: a handful of questions each, about 16 s in all.
 const URLS_TRIED: usize = 2;
 
 /// How far back the event is looked for: RPC providers refuse wider ranges. On a chain with 2 s blocks, 5 hours.
-const LOOK_BACK_BLOCKS: u64 = 9_000;
+pub(super) const LOOK_BACK_BLOCKS: u64 = 9_000;
 
 /// What became of an authorization.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,28 +35,36 @@ pub struct Question<'a> {
     pub rpc: &'a [String],
     /// The token.
     pub asset: &'a str,
-    /// EIP-3009 `from`.
+    /// Who pays.
     pub payer: &'a str,
-    /// EIP-3009 `to`.
+    /// Who is paid.
     pub pay_to: &'a str,
-    /// EIP-3009 `value`: atomic units, decimal.
+    /// What is charged: atomic units, decimal.
     pub amount: &'a str,
-    /// EIP-3009 `nonce`.
+    /// The nonce.
     pub nonce: &'a str,
+    /// How the money is moved.
+    pub transfer: TransferMethod,
+    /// Since when it can have been moved, where that is known; Unix seconds.
+    pub begun_at: Option<u64>,
 }
 
 impl<'a> From<&'a SettleAttempt> for Question<'a> {
     fn from(attempt: &'a SettleAttempt) -> Self {
-        let SettleAttempt { rpc, asset, payer, pay_to, amount, nonce, .. } = attempt;
-        Self { rpc, asset, payer, pay_to, amount, nonce }
+        let SettleAttempt { rpc, asset, payer, pay_to, amount, nonce, transfer, begun_at, .. } = attempt;
+        Self { rpc, asset, payer, pay_to, amount, nonce, transfer: *transfer, begun_at: Some(*begun_at) }
     }
 }
 
 /// Asks the chain, one URL after the other. Nothing where none answers.
 pub async fn authorization(fetch: &impl Fetch, question: &Question<'_>) -> Option<OnChain> {
     for url in question.rpc.iter().take(URLS_TRIED) {
-        if let Some(answer) = ask_one(fetch, url, question).await {
-            return Some(answer);
+        let answer = match question.transfer {
+            TransferMethod::Eip3009 => ask_one(fetch, url, question).await,
+            TransferMethod::Permit2 => permit2::ask_one(fetch, url, question).await,
+        };
+        if answer.is_some() {
+            return answer;
         }
     }
     None

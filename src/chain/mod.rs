@@ -1,8 +1,9 @@
 //! What the chain itself says, over the RPC URLs of the price document: the last word about money.
 //!
-//! Only reads. Specification: Ethereum JSON-RPC, EIP-3009.
+//! Only reads. Specification: Ethereum JSON-RPC, EIP-3009, Permit2.
 
 mod authorization;
+mod permit2;
 mod rpc;
 mod transfers;
 

@@ -28,7 +28,7 @@ use crate::{
     facilitator::{Facilitators, Roster},
     gate::{Answer, Gate, answer},
     ports::{Journal, Request as _},
-    prices::Snapshot,
+    prices::{PriceTable, Snapshot},
     transports::http,
 };
 
@@ -71,7 +71,9 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         origin_url: bindings.origin.url(),
     };
     let answer = gate.serve(&request, &bindings.origin.of(&request)).await;
-    if http::carries_payment(|name| request.header(name)) {
+    // What a 402 by Permit2 says depends on them, too.
+    let by_permit2 = || matches!(answer, Answer::Ours(_)) && prices.table().is_some_and(PriceTable::offers_permit2);
+    if http::carries_payment(|name| request.header(name)) || by_permit2() {
         learn_facilitators(&prices, env.unchecked_ref(), &context);
     }
     if matches!(answer, Answer::Ours(_)) {

@@ -76,6 +76,32 @@ impl Uint256 {
         (!borrow).then_some(Self(out))
     }
 
+    /// So many ten-thousandths of it, rounded down; at most all of it.
+    #[must_use]
+    pub fn ten_thousandths(self, number: u16) -> Self {
+        const ALL: u32 = 10_000;
+        let number = u32::from(number).min(ALL);
+        // The product has two bytes more; both steps go from byte to byte, and no carry exceeds 10,000.
+        let mut product = [0; 34];
+        let mut carry = 0;
+        for (byte, out) in self.0.iter().rev().zip(product.iter_mut().rev()) {
+            let value = u32::from(*byte) * number + carry;
+            (*out, carry) = (value & 0xff, value >> 8);
+        }
+        (product[1], product[0]) = (carry & 0xff, carry >> 8);
+        let mut out = [0; 32];
+        let mut remainder = 0;
+        for (index, digit) in product.into_iter().enumerate() {
+            let value = remainder << 8 | digit;
+            remainder = value % ALL;
+            // At most what it was, so the first two bytes of the quotient are zero and the others fit.
+            if let Some(byte) = index.checked_sub(2).and_then(|index| out.get_mut(index)) {
+                *byte = u8::try_from(value / ALL).unwrap_or(u8::MAX);
+            }
+        }
+        Self(out)
+    }
+
     /// A bit; 0 is the least significant.
     pub fn bit(self, index: u8) -> bool {
         let (byte, bit) = (usize::from(index / 8), index % 8);

@@ -6,8 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     ports::{Clock, Fetch, Journal, NoAnswer, Reply},
-    schemes::CheckedPayment,
-    x402::SupportedResponse,
+    x402::{FacilitatorRequest, SupportedResponse},
 };
 
 use super::Roster;
@@ -31,7 +30,16 @@ impl<'a, F: Fetch, H: Clock + Journal> Facilitators<'a, F, H> {
 
     /// Learns what the facilitators settle, where that is not known or long ago. Changes nothing else.
     pub async fn learn(&self, urls: &[String]) {
-        for url in self.roster.due(urls, self.host.now()) {
+        self.learn_of(self.roster.due(urls, self.host.now())).await;
+    }
+
+    /// The same for those of whom nothing is known, although they were asked a moment ago: a payment waits for it.
+    pub async fn learn_now(&self, urls: &[String]) {
+        self.learn_of(self.roster.unknown(urls)).await;
+    }
+
+    async fn learn_of(&self, urls: Vec<&str>) {
+        for url in urls {
             let asked = format!("{url}/supported");
             let Ok(reply) = self.noted(&asked, self.fetch.get(&asked, SUPPORTED_WITHIN).await) else { continue };
             if let Some(supported) = read::<SupportedResponse>(&reply) {
@@ -76,6 +84,6 @@ fn read<T: DeserializeOwned>(reply: &Reply) -> Option<T> {
 }
 
 /// The body for a facilitator. Our messages have text keys only, so writing them as JSON cannot fail.
-pub(super) fn body_of(checked: &CheckedPayment) -> String {
-    serde_json::to_string(&checked.facilitator_request()).unwrap_or_default()
+pub(super) fn body_of(request: &FacilitatorRequest<'_>) -> String {
+    serde_json::to_string(request).unwrap_or_default()
 }

@@ -4,9 +4,13 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
+use serde_json::{Map, Value};
+
 use crate::{
+    evm::Address,
+    schemes::upto,
     time::UnixTime,
-    x402::{SupportedKind, SupportedResponse},
+    x402::{SupportedKind, SupportedResponse, is_network},
 };
 
 /// What `/supported` said is asked for anew after this; meanwhile, and if the call fails, the last answer counts.
@@ -30,22 +34,121 @@ pub struct Roster(RefCell<BTreeMap<String, Standing>>);
 
 #[derive(Debug, Default)]
 struct Standing {
-    kinds: Option<Vec<SupportedKind>>,
+    supported: Option<Supported>,
     /// When `/supported` is asked next.
     ask_at: u64,
     failures: u32,
     open_until: u64,
 }
 
+/// What `/supported` said.
+#[derive(Debug)]
+struct Supported {
+    /// Each with its `extra`.
+    kinds: Vec<(SupportedKind, Map<String, Value>)>,
+    extensions: Vec<String>,
+    /// The facilitator's own addresses, by network or pattern.
+    signers: Vec<(String, Address)>,
+}
+
+/// More kinds, extensions and addresses than this are not remembered: what a facilitator says is not ours to bound.
+const MAX_SAID: usize = 256;
+
+impl Supported {
+    /// Nothing where no kind can be read.
+    fn read(said: SupportedResponse) -> Option<Self> {
+        let kinds: Vec<_> = said.kinds.into_iter().take(MAX_SAID).filter_map(read_kind).collect();
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let texts = list(&said.extensions).into_iter().filter_map(|name| name.as_str().map(str::to_owned));
+        let signers = said.signers.as_object().into_iter().flatten().flat_map(|(network, addresses)| {
+            let addresses = list(addresses).into_iter().filter_map(|address| read_address(&address));
+            addresses.map(|address| (network.clone(), address)).collect::<Vec<_>>()
+        });
+        let (extensions, signers) = (texts.take(MAX_SAID).collect(), signers.take(MAX_SAID).collect());
+        (!kinds.is_empty()).then_some(Self { kinds, extensions, signers })
+    }
+
+    fn settles(&self, wanted: &SupportedKind) -> bool {
+        self.kinds.iter().any(|(kind, _)| kind.includes(wanted))
+    }
+
+    /// The address that payments of a kind are to name.
+    fn facilitator_address(&self, wanted: &SupportedKind) -> Option<Address> {
+        let mut kinds = self.kinds.iter().filter(|(kind, _)| kind.includes(wanted));
+        kinds.find_map(|(_, extra)| read_address(extra.get(upto::FACILITATOR_ADDRESS)?))
+    }
+
+    /// Whether it settles from this address. Some have several, and name another one each time they are asked.
+    fn has(&self, wanted: &SupportedKind, address: Address) -> bool {
+        let mut named = self.kinds.iter().filter(|(kind, _)| kind.includes(wanted));
+        let of_kind = |extra: &Map<String, Value>| extra.get(upto::FACILITATOR_ADDRESS).and_then(read_address);
+        named.any(|(_, extra)| of_kind(extra) == Some(address))
+            || self.signers.iter().any(|(network, own)| is_network(network, &wanted.network) && *own == address)
+    }
+}
+
+fn read_kind(kind: Value) -> Option<(SupportedKind, Map<String, Value>)> {
+    let extra = kind.get("extra").and_then(Value::as_object).cloned().unwrap_or_default();
+    Some((serde_json::from_value(kind).ok()?, extra))
+}
+
+fn read_address(value: &Value) -> Option<Address> {
+    value.as_str()?.parse().ok().filter(|address| *address != Address::ZERO)
+}
+
 impl Roster {
+    /// The address that an `upto` payment is to name: that of the first facilitator in order that has said one.
+    pub fn facilitator_address(&self, urls: &[String], kind: &SupportedKind, now: UnixTime) -> Option<Address> {
+        let in_order = self.in_order(urls, kind, now);
+        let standings = self.0.borrow();
+        let supported = |url| standings.get(url).and_then(|standing| standing.supported.as_ref());
+        in_order.into_iter().filter_map(supported).find_map(|supported| supported.facilitator_address(kind))
+    }
+
+    /// Whether one of the facilitators settles from this address. Nothing where none has said what it is.
+    pub fn knows_address(&self, urls: &[String], kind: &SupportedKind, address: Address) -> Option<bool> {
+        let standings = self.0.borrow();
+        let mut known = urls.iter().filter_map(|url| standings.get(url)?.supported.as_ref()).peekable();
+        known.peek()?;
+        Some(known.any(|supported| supported.has(kind, address)))
+    }
+
+    /// Leaves those out that are known to settle from other addresses only, unless all do.
+    pub fn keep_those_of(&self, candidates: &mut Vec<&str>, kind: &SupportedKind, address: &str) {
+        let Ok(address) = address.parse() else { return };
+        let standings = self.0.borrow();
+        let may = |url: &&str| {
+            let supported = standings.get(*url).and_then(|standing| standing.supported.as_ref());
+            supported.is_none_or(|supported| supported.has(kind, address))
+        };
+        if candidates.iter().any(may) {
+            candidates.retain(may);
+        }
+    }
+
+    /// Whether the facilitator that is asked first for this kind has said that it knows the extension.
+    pub fn knows_extension(&self, urls: &[String], kind: &SupportedKind, extension: &str, now: UnixTime) -> bool {
+        let in_order = self.in_order(urls, kind, now);
+        let standings = self.0.borrow();
+        let supported = in_order.first().and_then(|url| standings.get(*url)?.supported.as_ref());
+        supported.is_some_and(|supported| supported.extensions.iter().any(|name| name == extension))
+    }
+
+    /// Those of whom nothing is known.
+    pub fn unknown<'a>(&self, urls: &'a [String]) -> Vec<&'a str> {
+        let standings = self.0.borrow();
+        let unknown = |url: &&str| standings.get(*url).is_none_or(|standing| standing.supported.is_none());
+        urls.iter().map(String::as_str).filter(unknown).collect()
+    }
+
     /// The facilitators in the order in which they are asked for this kind: those that do not settle it are left
     /// out (unless none does: then `/supported` is wrong somewhere, and all are asked); those whose breaker is
     /// open come last.
     pub fn in_order<'a>(&self, urls: &'a [String], kind: &SupportedKind, now: UnixTime) -> Vec<&'a str> {
         let standings = self.0.borrow();
         let settles = |url: &&String| {
-            let kinds = standings.get(*url).and_then(|standing| standing.kinds.as_ref());
-            kinds.is_none_or(|kinds| kinds.iter().any(|known| known.includes(kind)))
+            let supported = standings.get(*url).and_then(|standing| standing.supported.as_ref());
+            supported.is_none_or(|supported| supported.settles(kind))
         };
         let mut chosen: Vec<&String> = urls.iter().filter(settles).collect();
         if chosen.is_empty() {
@@ -95,10 +198,9 @@ impl Roster {
 
     /// What `/supported` said. An answer without any kind that can be read teaches nothing.
     pub fn learn(&self, url: &str, supported: SupportedResponse, now: UnixTime) {
-        let kinds: Vec<_> = supported.kinds.into_iter().filter_map(|kind| serde_json::from_value(kind).ok()).collect();
-        if !kinds.is_empty() {
+        if let Some(supported) = Supported::read(supported) {
             self.with(url, |standing| {
-                standing.kinds = Some(kinds);
+                standing.supported = Some(supported);
                 standing.ask_at = now.plus(KEEP_KINDS_SECONDS).0;
             });
         }
@@ -131,7 +233,11 @@ mod tests {
 
     fn learn(roster: &Roster, url: &str, networks: &[&str]) {
         let kinds = networks.iter().map(|network| json!({"x402Version": 2, "scheme": "exact", "network": network}));
-        roster.learn(url, SupportedResponse { kinds: kinds.chain([json!("odd")]).collect() }, NOW);
+        roster.learn(
+            url,
+            SupportedResponse { kinds: kinds.chain([json!("odd")]).collect(), ..SupportedResponse::default() },
+            NOW,
+        );
     }
 
     #[test]
@@ -171,7 +277,41 @@ mod tests {
         assert!(roster.due(&urls, NOW.plus(TRY_KINDS_AGAIN_SECONDS)).is_empty());
         let later = NOW.plus(KEEP_KINDS_SECONDS);
         assert_eq!(roster.due(&urls, later), ["a"]);
-        roster.learn("a", SupportedResponse { kinds: vec![] }, later);
+        roster.learn("a", SupportedResponse::default(), later);
         assert_eq!(roster.in_order(&urls, &kind("eip155:1"), later), ["a"]);
+    }
+
+    #[test]
+    fn an_upto_payment_names_an_address_that_a_facilitator_settles_from() {
+        let (roster, urls) = (Roster::default(), urls(&["a", "b"]));
+        let kind = SupportedKind { x402_version: 2, scheme: "upto".to_owned(), network: "eip155:1".to_owned() };
+        let [first, second, other] = [[1; 20], [2; 20], [3; 20]].map(Address::new);
+        assert_eq!(roster.facilitator_address(&urls, &kind, NOW), None);
+        assert_eq!(roster.knows_address(&urls, &kind, first), None, "nobody has said anything");
+        assert_eq!(roster.unknown(&urls), ["a", "b"]);
+        let said = serde_json::from_value(json!({
+            "kinds": [
+                {"x402Version": 2, "scheme": "upto", "network": "eip155:1", "extra": {"facilitatorAddress": first.to_string()}},
+                {"x402Version": 2, "scheme": "upto", "network": "eip155:2", "extra": {"facilitatorAddress": other.to_string()}},
+            ],
+            "extensions": ["eip2612GasSponsoring", 1],
+            "signers": {"eip155:*": [first.to_string(), second.to_string(), "odd"]},
+        }));
+        roster.learn("b", said.unwrap(), NOW);
+        assert_eq!(roster.facilitator_address(&urls, &kind, NOW), Some(first));
+        assert_eq!(roster.knows_address(&urls, &kind, second), Some(true), "its other address");
+        assert_eq!(roster.knows_address(&urls, &kind, other), Some(false));
+        assert_eq!(roster.unknown(&urls), ["a"]);
+        // The first in order has said nothing yet, so nothing is advertised.
+        assert!(!roster.knows_extension(&urls, &kind, "eip2612GasSponsoring", NOW));
+        assert!(roster.knows_extension(&urls[1..], &kind, "eip2612GasSponsoring", NOW));
+        let said = serde_json::from_value(json!({
+            "kinds": [{"x402Version": 2, "scheme": "upto", "network": "eip155:1", "extra": {"facilitatorAddress": other.to_string()}}],
+            "extensions": null,
+        }));
+        roster.learn("a", said.unwrap(), NOW);
+        let mut candidates = roster.in_order(&urls, &kind, NOW);
+        roster.keep_those_of(&mut candidates, &kind, &second.to_string());
+        assert_eq!(candidates, ["b"]);
     }
 }

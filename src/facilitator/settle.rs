@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     chain::{self, OnChain},
+    money::TransferMethod,
     network::Network,
     ports::{Clock, Fetch, Journal, NoAnswer},
     x402::{ErrorReason, SettleAttempt, SettlementResponse},
@@ -58,10 +59,10 @@ fn precedes_broadcast(reason: &str) -> bool {
 }
 
 /// Parts of codes that say the authorization was used.
-const USED: [&str; 3] = ["nonce_already_used", "already_used", "duplicate_settlement"];
+const USED: [&str; 4] = ["nonce_already_used", "already_used", "duplicate_settlement", "permit2_invalid_nonce"];
 
-/// What expired authorizations are refused with: it says nothing of whether they were used before.
-const EXPIRED: &str = "valid_before";
+/// What authorizations are refused with that have expired: it says nothing of whether they were used before.
+const EXPIRED: [&str; 2] = ["valid_before", "deadline_expired"];
 
 /// A block after the last valid second settles nothing any more; clocks and blocks may lag so much.
 const BLOCK_SECONDS: u64 = 60;
@@ -80,7 +81,7 @@ impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
     /// that leaves it open is asked for once more, with the identical payload.
     pub async fn settle_unremembered(&self, _verified: &VerifiedPayment, attempt: &SettleAttempt) -> Settlement {
         let unknown = Settlement::Unknown { deadline: true };
-        match self.settle(attempt, SETTLE_WITHIN_UNREMEMBERED).await {
+        match self.settle_first(attempt, SETTLE_WITHIN_UNREMEMBERED).await {
             Some(settlement) => settlement,
             None => match self.settle(attempt, ASK_AGAIN_WITHIN).await {
                 // A refusal may come from the first attempt having used the nonce.
@@ -88,6 +89,17 @@ impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
                 Some(settlement) => settlement,
             },
         }
+    }
+
+    /// The first call for an attempt. By Permit2 anybody can settle, and the facilitator then fails although we were
+    /// paid: its refusal is held against the chain where that can be asked.
+    pub async fn settle_first(&self, attempt: &SettleAttempt, within: Duration) -> Option<Settlement> {
+        let settlement = self.settle(attempt, within).await?;
+        let doubtful = attempt.transfer == TransferMethod::Permit2 && matches!(settlement, Settlement::Refused(_));
+        if doubtful && let Inquiry::Decided(decided @ Settlement::Settled(_)) = self.inquire(attempt).await {
+            return Some(decided);
+        }
+        Some(settlement)
     }
 
     /// One call of `/settle`. Nothing where the transaction may be out and not yet mined: asking again with the
@@ -120,9 +132,15 @@ impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
         match on_chain {
             Some(OnChain::Used(transaction)) => Inquiry::Decided(settled(attempt, transaction)),
             Some(OnChain::Canceled) => refused("authorization_canceled"),
-            Some(OnChain::Elsewhere) => refused("invalid_exact_evm_nonce_already_used"),
+            Some(OnChain::Elsewhere) => refused(match attempt.transfer {
+                TransferMethod::Eip3009 => "invalid_exact_evm_nonce_already_used",
+                TransferMethod::Permit2 => "permit2_invalid_nonce",
+            }),
             Some(OnChain::Unused) if now.0 > attempt.expires_at.saturating_add(BLOCK_SECONDS) => {
-                refused("invalid_exact_evm_payload_authorization_valid_before")
+                refused(match attempt.transfer {
+                    TransferMethod::Eip3009 => "invalid_exact_evm_payload_authorization_valid_before",
+                    TransferMethod::Permit2 => "permit2_deadline_expired",
+                })
             }
             Some(OnChain::Unused) => Inquiry::Unused { nothing_under_way: has_landed(attempt, now.0) },
             None => Inquiry::Silent,
@@ -139,9 +157,12 @@ impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
             Some(Settlement::Refused(answer)) => {
                 let reason = answer.error_reason.unwrap_or_default();
                 let unused = matches!(inquiry, Inquiry::Unused { .. });
+                // By Permit2 a used nonce looks like any failed simulation, or like money that is not there.
+                let telling =
+                    attempt.transfer == TransferMethod::Eip3009 && !EXPIRED.iter().any(|part| reason.contains(part));
                 if USED.iter().any(|part| reason.contains(part)) {
                     settled(attempt, String::new())
-                } else if has_landed(attempt, asked_at.0) && (unused || !reason.contains(EXPIRED)) {
+                } else if has_landed(attempt, asked_at.0) && (unused || telling) {
                     Settlement::Refused(refusal(attempt, &reason))
                 } else {
                     unknown
@@ -205,5 +226,6 @@ fn refusal(attempt: &SettleAttempt, reason: &str) -> SettlementResponse {
 fn receipt(attempt: &SettleAttempt, success: bool, transaction: String, reason: Option<&str>) -> SettlementResponse {
     let reason = (!success).then(|| ErrorReason::theirs(reason, "settlement_failed").to_string());
     let (network, payer) = (attempt.network.clone(), Some(attempt.payer.clone()));
-    SettlementResponse { success, error_reason: reason, transaction, network, payer }
+    let amount = attempt.ceiling.as_ref().filter(|_| success).map(|_| attempt.amount.clone());
+    SettlementResponse { success, error_reason: reason, transaction, network, payer, amount }
 }

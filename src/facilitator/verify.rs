@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::{
     evm::Address,
+    money::Amount,
     ports::{Clock, Fetch, Journal},
-    schemes::CheckedPayment,
+    schemes::{CheckedPayment, upto},
     time::UnixTime,
-    x402::{ErrorReason, SettleAttempt, SupportedKind, VerifyResponse},
+    x402::{ErrorReason, FacilitatorRequest, SettleAttempt, SettlementResponse, SupportedKind, VerifyResponse},
 };
 
 use super::{Facilitators, client::body_of};
@@ -26,19 +27,37 @@ impl VerifiedPayment {
         &self.checked
     }
 
-    /// The settlement that is about to be asked for: with the facilitator that verified.
-    pub fn attempt(&self, rpc: &[String], now: UnixTime) -> SettleAttempt {
+    /// The receipt of a payment of which nothing is charged.
+    pub fn nothing_charged(&self) -> SettlementResponse {
+        SettlementResponse {
+            success: true,
+            error_reason: None,
+            transaction: String::new(),
+            network: self.checked.requirements().network().to_string(),
+            payer: Some(self.checked.payer().to_string()),
+            amount: Some(Amount::ZERO.to_string()),
+        }
+    }
+
+    /// The settlement that is about to be asked for: with the facilitator that verified. `used` says what is
+    /// charged where less may be charged than was signed.
+    pub fn attempt(&self, rpc: &[String], now: UnixTime, used: Option<Amount>) -> SettleAttempt {
         let (checked, requirements) = (&self.checked, self.checked.requirements());
+        let charge = checked.charge(used);
+        let settled = checked.is_metered().then(|| requirements.with_amount(charge));
+        let request = FacilitatorRequest::new(checked.payload(), settled.as_ref().unwrap_or(requirements));
         SettleAttempt {
             facilitator: self.facilitator.clone(),
             others: self.others.clone(),
-            body: body_of(checked),
+            body: body_of(&request),
             network: requirements.wire()["network"].as_str().unwrap_or_default().to_owned(),
             chain_id: requirements.network().chain_id(),
             asset: requirements.asset().to_string(),
             payer: checked.payer().to_string(),
             pay_to: requirements.pay_to().to_string(),
-            amount: requirements.amount().to_string(),
+            amount: charge.to_string(),
+            ceiling: settled.is_some().then(|| requirements.amount().to_string()),
+            transfer: checked.transfer(),
             nonce: format!("0x{}", hex::encode(checked.nonce())),
             expires_at: checked.expires_at().0,
             begun_at: now.0,
@@ -71,14 +90,19 @@ impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
     /// Asks the facilitators in turn until one gives an answer; all share the time.
     pub async fn verify(&self, urls: &[String], checked: CheckedPayment, within: Duration) -> Verification {
         let kind = SupportedKind::of(checked.requirements());
-        let candidates = self.roster.in_order(urls, &kind, self.host.now());
+        let mut candidates = self.roster.in_order(urls, &kind, self.host.now());
+        if let Some(named) = checked.requirements().extra(upto::FACILITATOR_ADDRESS).filter(|_| checked.is_metered()) {
+            // Nobody else can settle it.
+            self.roster.keep_those_of(&mut candidates, &kind, named);
+        }
+        let body = body_of(&checked.facilitator_request());
         let mut outcome = Verification::Unreachable;
         let (begun, mut left) = (self.host.millis(), u32::try_from(candidates.len()).unwrap_or(u32::MAX));
         for facilitator in &candidates {
             let spent = Duration::from_millis(self.host.millis().saturating_sub(begun));
             let share = within.saturating_sub(spent) / left.max(1);
             left = left.saturating_sub(1);
-            match self.ask::<VerifyResponse>(facilitator, "verify", body_of(&checked), share).await {
+            match self.ask::<VerifyResponse>(facilitator, "verify", body.clone(), share).await {
                 Err(_) => {}
                 Ok(Some(answer)) if answer.is_valid && names(&answer, checked.payer()) => {
                     let others = candidates.iter().filter(|other| *other != facilitator);

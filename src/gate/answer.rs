@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::Ticket;
+use super::{Ticket, terms};
 use crate::{
     extensions::payment_identifier::{self, PAYMENT_IDENTIFIER},
+    facilitator::Roster,
     ledger::KeptAnswer,
     page,
     ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
@@ -14,7 +15,7 @@ use crate::{
     schemes::Refusal,
     time::UnixTime,
     transports::{http, http_v1},
-    x402::{PaymentRequired, PaymentRequirements, ResourceInfo, SettlementResponse, X402Version, v1},
+    x402::{PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettlementResponse, X402Version, v1},
 };
 
 /// What goes back to the client.
@@ -64,6 +65,9 @@ const ALLOWED_HEADERS: &str =
 /// The facilitators' word for it.
 const ALREADY_USED: &str = "invalid_exact_evm_nonce_already_used";
 
+/// Not the payment is wrong: before it can be settled, the payer has to let Permit2 move the token.
+const ALLOWANCE_REQUIRED: &str = "permit2_allowance_required";
+
 /// Why there was no payment, in the words of the official servers.
 const V2_UNPAID: &str = "Payment required";
 const V1_UNPAID: &str = "X-PAYMENT header is required";
@@ -73,6 +77,8 @@ const V1_UNPAID: &str = "X-PAYMENT header is required";
 pub struct Challenge<'a> {
     quote: Quote<'a>,
     resource: ResourceInfo,
+    /// As they are announced.
+    v2_offers: Cow<'a, [PaymentRequirements]>,
     extensions: Cow<'a, Map<String, Value>>,
     v1_offers: Vec<PaymentRequirements>,
     head_only: bool,
@@ -80,20 +86,27 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// The challenge of `quote` for this request. `identifiers`: whether a client may name its payment.
-    pub fn new(
+    /// The challenge of `quote` for this request. `identifiers`: whether a client may name its payment; `roster` and
+    /// `facilitators` say what can be paid and how.
+    pub(super) fn new(
         quote: Quote<'a>,
         target: &Target<'_>,
         public_url: Option<&str>,
         identifiers: bool,
         request: &impl Request,
+        (roster, facilitators, now): (&Roster, &[String], UnixTime),
     ) -> Self {
+        let v2_offers = terms::announced(quote.accepts(), facilitators, roster, now);
         let resource = quote.route.resource(target, public_url);
         let mut extensions = Cow::Borrowed(quote.route.extensions());
         if identifiers && !extensions.contains_key(PAYMENT_IDENTIFIER) {
             extensions.to_mut().insert(PAYMENT_IDENTIFIER.to_owned(), payment_identifier::declaration());
         }
+        for (name, declaration) in terms::gas_sponsoring(&v2_offers, facilitators, roster, now) {
+            extensions.to_mut().entry(name).or_insert(declaration);
+        }
         Self {
+            v2_offers,
             extensions,
             v1_offers: quote.accepts_v1(&resource),
             quote,
@@ -107,22 +120,32 @@ impl<'a> Challenge<'a> {
     pub fn offers(&self, version: X402Version) -> &[PaymentRequirements] {
         match version {
             X402Version::V1 => &self.v1_offers,
-            X402Version::V2 => self.quote.accepts(),
+            X402Version::V2 => &self.v2_offers,
         }
     }
 
-    /// Offers from before an edit that are still honoured, in the shape of a version.
+    /// The offers to hold a payment against.
+    pub(super) fn offers_for(&self, payload: &PaymentPayload) -> Cow<'_, [PaymentRequirements]> {
+        match payload.version() {
+            X402Version::V2 if self.quote.accepts().iter().any(terms::is_open) => {
+                Cow::Owned(terms::as_accepted(self.quote.accepts().to_vec(), payload))
+            }
+            version => Cow::Borrowed(self.offers(version)),
+        }
+    }
+
+    /// Offers from before an edit that are still honoured, in the shape of the payment's version.
     pub fn honoured(
         &self,
         prices: &Snapshot,
         inquiry: &Inquiry<'_>,
-        version: X402Version,
+        payload: &PaymentPayload,
         now: UnixTime,
     ) -> Vec<PaymentRequirements> {
         let offers = prices.honoured(inquiry, now);
-        match version {
+        match payload.version() {
             X402Version::V1 => offers.iter().filter_map(|offer| v1::requirements(offer, &self.resource)).collect(),
-            X402Version::V2 => offers,
+            X402Version::V2 => terms::as_accepted(offers, payload),
         }
     }
 
@@ -155,7 +178,11 @@ impl<'a> Challenge<'a> {
         } else {
             reason.as_str()
         };
-        self.answer(text, text, None)
+        let mut answer = self.answer(text, text, None);
+        if reason.as_str() == ALLOWANCE_REQUIRED {
+            answer.status = 412;
+        }
+        answer
     }
 
     /// The payment was settled and delivered: it buys nothing more. The first receipt goes along.
@@ -174,7 +201,10 @@ impl<'a> Challenge<'a> {
     }
 
     fn answer(&self, v2_error: &str, v1_error: &str, payer: Option<&str>) -> OurAnswer {
-        let required = PaymentRequired::new(v2_error, &self.resource, self.quote.accepts(), &self.extensions);
+        if self.v2_offers.is_empty() {
+            return terms_unknown();
+        }
+        let required = PaymentRequired::new(v2_error, &self.resource, &self.v2_offers, &self.extensions);
         let mut headers = vec![
             (http::PAYMENT_REQUIRED, http::encode_header(&required)),
             ("Cache-Control", "no-store".to_owned()),
@@ -184,7 +214,7 @@ impl<'a> Challenge<'a> {
         let body = if self.html {
             headers.push(("Content-Type", "text/html; charset=utf-8".to_owned()));
             headers.push(("Content-Security-Policy", page::CONTENT_SECURITY_POLICY.to_owned()));
-            page::paywall(&self.resource, self.quote.accepts(), v2_error)
+            page::paywall(&self.resource, &self.v2_offers, v2_error)
         } else {
             headers.push(("Content-Type", "application/json".to_owned()));
             v1::body(v1_error, &self.v1_offers, payer).to_string()
@@ -326,6 +356,17 @@ pub fn prices_unavailable() -> OurAnswer {
         "Prices unavailable",
         "The prices of this site cannot be read right now; nothing was charged. See /.x402/status.",
         Some(10),
+    )
+}
+
+/// No facilitator has said yet from which address it settles.
+pub fn terms_unknown() -> OurAnswer {
+    problem(
+        503,
+        "Payment terms not known yet",
+        "The payment service has not said yet how this is paid; nothing was charged. Retry in a moment, with the same \
+         payment where you have signed one.",
+        Some(2),
     )
 }
 

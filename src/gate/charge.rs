@@ -6,7 +6,7 @@ use crate::{
     facilitator::{Facilitators, Settlement, Verification, VerifiedPayment},
     ledger::{Command, Outcome, Presentation, Reply, Sale},
     money::Amount,
-    origin::{Destination, Paid, paid_answer_edits, paid_forward, relayed_answer_edits},
+    origin::{Destination, Paid, paid_answer_edits, paid_forward, relayed_answer_edits, usage},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
     schemes::{self, CheckedPayment, Refusal},
     x402::{PaymentPayload, PaymentRequirements, SettleAttempt, SettlementResponse, X402Version},
@@ -206,7 +206,11 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return self.release(ticket, challenge.refused(&Refusal::ValidBefore, version)).await.into();
         }
 
-        let attempt = payment.attempt(visit.table.rpc(paid.network), now);
+        let used = payment.checked().is_metered().then(|| self.used(&answer, purchase));
+        if used == Some(Amount::ZERO) {
+            return self.for_nothing(&payment, answer, ticket, purchase).await;
+        }
+        let attempt = payment.attempt(visit.table.rpc(paid.network), now, used);
         let within = patience.saturating_sub(verifying).max(KEPT_FOR_SETTLING);
         match self.settle(&payment, attempt, ticket, within).await {
             Ok(Settlement::Settled(receipt)) => self.paid_answer(answer, &receipt, ticket.cloned(), purchase),
@@ -219,6 +223,39 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Ok(Settlement::Unknown { deadline }) => self.unknown(paid, deadline),
             Err(answer) => answer.into(),
         }
+    }
+
+    /// What the origin says was used, at most what was signed.
+    fn used<R: Request>(&self, answer: &impl OriginAnswer, purchase: &Purchase<'_, R>) -> Amount {
+        let Purchase { visit, challenge, ref paid, .. } = *purchase;
+        let decimals = visit.table.ticker_and_decimals(paid.network, paid.asset).map(|(_, decimals)| decimals);
+        let usage = usage(answer, paid.amount, decimals);
+        for remark in usage.remarks {
+            self.host.fault(&format!("origin: {}: {remark}", challenge.route_key()));
+        }
+        usage.amount
+    }
+
+    /// Nothing was used: nothing moves, and the authorization is spent all the same. Its facilitator alone could
+    /// settle it, and is not asked to.
+    async fn for_nothing<R: Request, A: OriginAnswer>(
+        &self,
+        payment: &VerifiedPayment,
+        answer: A,
+        ticket: Option<&Ticket>,
+        purchase: &Purchase<'_, R>,
+    ) -> Answer<A> {
+        let receipt = payment.nothing_charged();
+        if let (Some(ledger), Some(ticket)) = (self.ledger, ticket) {
+            let outcome = Box::new(Outcome::Settled(receipt.clone()));
+            match ticket.tell(ledger, |hold| Command::Close { hold, outcome }).await {
+                Ok(Reply::Done) => {}
+                // Our lease ended and somebody else has the payment now.
+                Ok(_) => return answer::in_progress(1).into(),
+                Err(_) => return self.ledger_down(),
+            }
+        }
+        self.paid_answer(answer, &receipt, ticket.cloned(), purchase)
     }
 
     /// Settles: in the ledger where there is one, which goes on with it whatever becomes of us.

@@ -9,6 +9,7 @@ pub mod answer;
 mod charge;
 mod free;
 mod naming;
+mod terms;
 mod ticket;
 
 use std::time::Duration;
@@ -17,14 +18,16 @@ use crate::{
     client::Client,
     evm::keccak256,
     extensions::payment_identifier,
-    facilitator::Roster,
+    facilitator::{Facilitators, Roster},
     origin::{Destination, PRICES_HEADER, destination, free_forward, relayed_answer_edits},
     ports::{Clock, Counter, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::{
         Ambiguity, BadTarget, Decision, Headers, Inquiry, Method, Methods, PriceTable, Quote, Snapshot, Target,
         canonical_name,
     },
+    schemes::{CheckedPayment, Permit2Flaw, Refusal, upto},
     transports::http,
+    x402::SupportedKind,
 };
 
 pub use accepted::{candidates, judge, judge_channel};
@@ -130,7 +133,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         origin: &O,
     ) -> Answer<O::Answer> {
         let (request, table) = (visit.request, visit.table);
-        let challenge = Challenge::new(quote, &visit.target, visit.public_url(), self.ledger.is_some(), request);
+        let standing = (self.roster, table.facilitators(), self.host.now());
+        let challenge =
+            Challenge::new(quote, &visit.target, visit.public_url(), self.ledger.is_some(), request, standing);
         let payload = match http::read_payment(|name| request.header(name)) {
             // Who pays for HEAD would pay for nothing.
             Ok(Some(_)) | Err(_) if request.method().eq_ignore_ascii_case("HEAD") => return challenge.unpaid().into(),
@@ -141,12 +146,20 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         if let Err(error) = payment_identifier::read(payload.get("extensions"), challenge.extensions()) {
             return answer::bad_request(&error.to_string()).into();
         }
-        let (offers, now) = (challenge.offers(payload.version()), self.host.now());
-        let judged = judge(&payload, offers, challenge.extensions(), now, table.smart_wallets()).or_else(|refusal| {
+        let (offers, now) = (challenge.offers_for(&payload), self.host.now());
+        let judged = judge(&payload, &offers, challenge.extensions(), now, table.smart_wallets()).or_else(|refusal| {
             // The client may have been quoted the price before an edit.
-            let before = challenge.honoured(self.prices, inquiry, payload.version(), now);
+            let before = challenge.honoured(self.prices, inquiry, &payload, now);
             judge(&payload, &before, challenge.extensions(), now, table.smart_wallets()).map_err(|_| refusal)
         });
+        let judged = match judged {
+            Ok(payment) if payment.is_metered() => match self.is_settled_by_ours(&payment, table).await {
+                Some(true) => Ok(payment),
+                Some(false) => Err(Refusal::Permit2(Permit2Flaw::Facilitator)),
+                None => return answer::terms_unknown().into(),
+            },
+            judged => judged,
+        };
         match judged {
             Ok(payment) => self.charge(payment.for_resource(challenge.resource()), &challenge, visit, origin).await,
             Err(refusal) => match self.recall(&payload, &refusal, &challenge, visit, origin).await {
@@ -154,6 +167,18 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 None => challenge.refused(&refusal, payload.version()).into(),
             },
         }
+    }
+
+    /// Whether the facilitator that an `upto` payment names is one of the owner's. Where none has said yet from where
+    /// it settles it is asked now; nothing where it does not answer.
+    async fn is_settled_by_ours(&self, payment: &CheckedPayment, table: &PriceTable) -> Option<bool> {
+        let (urls, kind) = (table.facilitators(), SupportedKind::of(payment.requirements()));
+        let address = payment.requirements().extra(upto::FACILITATOR_ADDRESS)?.parse().ok()?;
+        if let Some(known @ true) = self.roster.knows_address(urls, &kind, address) {
+            return Some(known);
+        }
+        Facilitators::new(self.fetch, self.host, self.roster).learn_now(urls).await;
+        self.roster.knows_address(urls, &kind, address)
     }
 
     /// Says which price document the answer goes by.

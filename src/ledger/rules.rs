@@ -44,6 +44,8 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
             enter(payment, State::Settling, now);
             payment.lease_until = now.0 + SETTLING_SECONDS;
             payment.facilitator = Some(attempt.facilitator.clone());
+            // Perhaps less than was signed.
+            payment.sale.amount.clone_from(&attempt.amount);
             payment.attempt = Some(attempt);
         }),
         (Some(payment), Command::Close { hold, outcome }) => close(payment, hold, *outcome, now),

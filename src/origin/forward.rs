@@ -9,6 +9,8 @@ use crate::{
     transports::{http, http_v1},
 };
 
+use super::usage::{PAYMENT_SETTLEMENT, SETTLEMENT_OVERRIDES};
+
 /// Headers of the protocol, in either direction, and the origin's word to us. A client's end here.
 const PROTOCOL_HEADERS: [&str; 8] = [
     http::PAYMENT_SIGNATURE,
@@ -17,8 +19,8 @@ const PROTOCOL_HEADERS: [&str; 8] = [
     http::SIGN_IN_WITH_X,
     http_v1::X_PAYMENT,
     http_v1::X_PAYMENT_RESPONSE,
-    "Settlement-Overrides",
-    "PAYMENT-SETTLEMENT",
+    SETTLEMENT_OVERRIDES,
+    PAYMENT_SETTLEMENT,
 ];
 
 /// Headers that make some servers serve another path than the one that was judged (IIS, Symfony, gunicorn, …).
@@ -96,8 +98,8 @@ const ANSWER_HEADERS: [&str; 6] = [
     http::PAYMENT_REQUIRED,
     http::PAYMENT_RESPONSE,
     http_v1::X_PAYMENT_RESPONSE,
-    "Settlement-Overrides",
-    "PAYMENT-SETTLEMENT",
+    SETTLEMENT_OVERRIDES,
+    PAYMENT_SETTLEMENT,
 ];
 
 /// Shared caches must not keep what was paid for.

@@ -6,7 +6,7 @@ use crate::{
     evm::Address,
     money::{Amount, Decimal},
     network::Network,
-    schemes::exact,
+    schemes::{exact, upto},
     x402::PaymentRequirements,
 };
 
@@ -14,7 +14,7 @@ use super::{
     Diagnosis,
     diagnosis::{keep, meant},
     json::{Members, Node},
-    token::{Known, Tokens, permit2_only},
+    token::{Known, Tokens},
 };
 
 /// The keys of an offer, in an entry of `accepts` or directly on a route.
@@ -59,9 +59,10 @@ impl<'a> Draft<'a> {
     /// The offer, or all that is wrong with it.
     pub(super) fn resolve(&self, defaults: &Defaults, problems: &mut Vec<Diagnosis>) -> Option<PaymentRequirements> {
         let before = problems.len();
-        if let Some(scheme) = self.get("scheme").filter(|node| node.string().as_deref() != Ok(exact::SCHEME)) {
-            problems.push(scheme.problem("the scheme must be \"exact\"; others are not offered by this version"));
-        }
+        let scheme = match self.get("scheme") {
+            Some(node) => keep(read_scheme(node), problems),
+            None => Some(exact::SCHEME),
+        };
         let network = self.or_default(
             "network",
             |node| read_network(node, self.tokens),
@@ -76,13 +77,17 @@ impl<'a> Draft<'a> {
         };
         let mut extra = self.object("extra", problems);
         let token = network.and_then(|network| self.token(network, defaults, &mut extra, problems));
-        let (network, pay_to, timeout, (asset, amount)) = (network?, pay_to?, timeout?, token?);
-        self.check_extra(&extra, problems);
+        let (scheme, network, pay_to, timeout, (asset, amount)) = (scheme?, network?, pay_to?, timeout?, token?);
+        let only_permit2 = self.tokens.by_address(network, &asset).is_some_and(|known| known.permit2);
+        if scheme == upto::SCHEME || only_permit2 {
+            extra.entry(exact::ASSET_TRANSFER_METHOD).or_insert_with(|| PERMIT2.into());
+        }
+        self.check_extra(scheme, only_permit2, &extra, problems);
         if problems.len() > before {
             return None;
         }
         let wire = json!({
-            "scheme": exact::SCHEME,
+            "scheme": scheme,
             "network": network.to_string(),
             "amount": amount.to_string(),
             "asset": self.tokens.written(asset),
@@ -151,34 +156,40 @@ impl<'a> Draft<'a> {
         };
         let (address, amount) = keep(result, problems)?;
         if let Some(known) = self.tokens.by_address(network, &address) {
-            if known.permit2 {
-                problems.push(price.problem(permit2_only(known.ticker)));
-                return None;
-            }
             for (key, value) in [("name", known.name), ("version", known.version)] {
+                if value.is_empty() {
+                    continue;
+                }
                 extra.entry(key).or_insert_with(|| value.into());
             }
         }
         Some((address, amount))
     }
 
-    fn check_extra(&self, extra: &Map<String, Value>, problems: &mut Vec<Diagnosis>) {
+    fn check_extra(&self, scheme: &str, only_permit2: bool, extra: &Map<String, Value>, problems: &mut Vec<Diagnosis>) {
         let pointer = self.get("extra").map_or(self.pointer, |node| &node.pointer);
-        for key in ["name", "version"] {
-            if extra.get(key).and_then(Value::as_str).is_none_or(str::is_empty) {
+        let text = |key: &str| extra.get(key).and_then(Value::as_str);
+        let by_permit2 = text(exact::ASSET_TRANSFER_METHOD) == Some(PERMIT2);
+        // Permit2 has one domain for all tokens: their own names are needed for sponsored approvals only.
+        for key in ["name", "version"].into_iter().filter(|_| !by_permit2) {
+            if text(key).is_none_or(str::is_empty) {
                 let message = format!(
                     "this token is not built in: declare it under tokens, or write its EIP-712 {key} into extra (read {key}() of the contract)"
                 );
                 problems.push(Diagnosis::new(pointer, message));
             }
         }
-        for (key, allowed) in [("assetTransferMethod", "eip3009"), ("paymentFlow", "authorization")] {
-            if extra.get(key).is_some_and(|value| value.as_str() != Some(allowed)) {
-                problems.push(Diagnosis::new(
-                    pointer,
-                    format!("{key} can only be \"{allowed}\" in this version; leave it out"),
-                ));
+        let allowed: &[&str] = if scheme == upto::SCHEME || only_permit2 { &[PERMIT2] } else { &["eip3009", PERMIT2] };
+        for (key, allowed) in [(exact::ASSET_TRANSFER_METHOD, allowed), ("paymentFlow", &["authorization"][..])] {
+            if extra.get(key).is_some_and(|value| value.as_str().is_none_or(|text| !allowed.contains(&text))) {
+                let allowed = allowed.join("\" or \"");
+                problems.push(Diagnosis::new(pointer, format!("{key} can only be \"{allowed}\" here; leave it out")));
             }
+        }
+        let facilitator = extra.get(upto::FACILITATOR_ADDRESS);
+        if facilitator.is_some_and(|value| value.as_str().is_none_or(|text| text.parse::<Address>().is_err())) {
+            let message = "facilitatorAddress is the address from which the facilitator settles; leave it out to have it asked for";
+            problems.push(Diagnosis::new(pointer, message));
         }
     }
 
@@ -283,6 +294,17 @@ pub(super) fn read_object(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Map
         node.check_keys(problems);
     }
     value.unwrap_or_default()
+}
+
+/// `assetTransferMethod` by Permit2.
+const PERMIT2: &str = "permit2";
+
+fn read_scheme(node: &Node<'_>) -> Result<&'static str, Diagnosis> {
+    match node.string()?.as_str() {
+        exact::SCHEME => Ok(exact::SCHEME),
+        upto::SCHEME => Ok(upto::SCHEME),
+        _ => Err(node.problem("the scheme must be \"exact\" or \"upto\"; others are not offered by this version")),
+    }
 }
 
 pub(super) fn read_network(node: &Node<'_>, tokens: &Tokens) -> Result<Network, Diagnosis> {

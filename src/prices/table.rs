@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{evm::Address, network::Network, schemes::SmartWallets};
+use crate::{
+    evm::Address,
+    network::Network,
+    schemes::{SmartWallets, exact},
+    x402::PaymentRequirements,
+};
 
 use super::{
     Ambiguity, Decision, Diagnosis, Inquiry, Route, Site, Token,
@@ -11,6 +16,7 @@ use super::{
     document::{DEFAULT_FACILITATOR_TIMEOUT, Document, SiteEntry},
     host::Hosts,
     readings,
+    rule::Rule,
     scope::Mode,
     ties::find_ties,
     token::Tokens,
@@ -34,6 +40,7 @@ pub struct PriceTable {
     /// Whether the document says nothing of hosts that are not named.
     only_named: bool,
     route_count: usize,
+    offers_permit2: bool,
 }
 
 impl PriceTable {
@@ -77,6 +84,7 @@ impl PriceTable {
             sites: vec![Site::new(None, None, Vec::new())],
             only_named: false,
             route_count: 0,
+            offers_permit2: false,
         }
     }
 
@@ -103,6 +111,7 @@ impl PriceTable {
             tokens: document.tokens,
             hosts,
             route_count: sites.iter().map(|site| site.routes().len()).sum(),
+            offers_permit2: sites.iter().flat_map(Site::routes).any(offers_permit2),
             sites,
             only_named,
         }
@@ -197,6 +206,11 @@ impl PriceTable {
         self.tokens.by_address(network, &asset).map(|known| (known.ticker, known.decimals))
     }
 
+    /// Whether something is paid by Permit2: then a 402 says what only facilitators know.
+    pub const fn offers_permit2(&self) -> bool {
+        self.offers_permit2
+    }
+
     /// How many routes there are.
     pub const fn len(&self) -> usize {
         self.route_count
@@ -206,4 +220,10 @@ impl PriceTable {
     pub const fn is_empty(&self) -> bool {
         self.route_count == 0
     }
+}
+
+fn offers_permit2(route: &Route) -> bool {
+    let mut terms = std::iter::once(route.terms()).chain(route.rules().iter().map(Rule::terms));
+    let by_permit2 = |offer: &PaymentRequirements| offer.extra(exact::ASSET_TRANSFER_METHOD) == Some("permit2");
+    terms.any(|terms| terms.accepts().iter().any(by_permit2))
 }

@@ -23,7 +23,8 @@ const MAX_DECIMALS: u8 = 36;
 const MAX_NAME_BYTES: usize = 64;
 const MAX_TICKER_CHARS: usize = 16;
 
-/// A token that the document declares. It must have EIP-3009 `transferWithAuthorization`.
+/// A token that the document declares. Without EIP-3009 `transferWithAuthorization` its offers say
+/// `assetTransferMethod: "permit2"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// Its chain.
@@ -155,9 +156,6 @@ impl Tokens {
             Some(known) if known.decimals != decimals => {
                 problems.push(Diagnosis::new(&node.pointer, format!("this token has {} decimals", known.decimals)));
             }
-            Some(known) if known.transfer == TransferMethod::Permit2 => {
-                problems.push(Diagnosis::new(&node.pointer, permit2_only(known.symbol)));
-            }
             _ => {}
         }
         let same = |other: &&Token| {
@@ -186,8 +184,12 @@ impl Tokens {
     }
 
     pub(super) fn by_address(&self, network: Network, address: &Address) -> Option<Known<'_>> {
-        let declared = self.on(network).find(|token| token.address == *address).map(Known::from);
-        declared.or_else(|| known_asset(network.chain_id(), address).and_then(built_in))
+        let built_in = known_asset(network.chain_id(), address).and_then(built_in);
+        let declared = self
+            .on(network)
+            .find(|token| token.address == *address)
+            .map(|token| Known { permit2: built_in.is_some_and(|known| known.permit2), ..Known::from(token) });
+        declared.or(built_in)
     }
 
     pub(super) fn by_ticker(&self, network: Network, ticker: &str) -> Option<Known<'_>> {
@@ -228,10 +230,6 @@ fn built_in(known: &'static KnownAsset) -> Option<Known<'static>> {
         version: known.version,
         permit2: known.transfer == TransferMethod::Permit2,
     })
-}
-
-pub(super) fn permit2_only(ticker: &str) -> String {
-    format!("{ticker} can only be moved through Permit2, which this version does not offer")
 }
 
 fn entries<'a>(node: Option<&Node<'a>>, problems: &mut Vec<Diagnosis>) -> Vec<(String, Node<'a>)> {

@@ -12,7 +12,7 @@ pub mod upto;
 
 use crate::{
     evm::{Address, Hash32, Uint256},
-    money::TransferMethod,
+    money::{Amount, TransferMethod},
     time::UnixTime,
     x402::{FacilitatorRequest, PaymentPayload, PaymentRequirements, ResourceInfo},
 };
@@ -134,6 +134,11 @@ impl CheckedPayment {
         UnixTime(low.try_into().ok().filter(|_| fits).map_or(u64::MAX, u64::from_be_bytes))
     }
 
+    /// Whether less may be charged than was signed.
+    pub fn is_metered(&self) -> bool {
+        self.requirements.scheme() == upto::SCHEME
+    }
+
     /// How sure we are.
     pub const fn proof(&self) -> Proof {
         self.proof
@@ -147,6 +152,12 @@ impl CheckedPayment {
     /// The body for the facilitator.
     pub fn facilitator_request(&self) -> FacilitatorRequest<'_> {
         FacilitatorRequest::new(&self.payload, &self.requirements)
+    }
+
+    /// What is charged of it: what was signed, but where less may be charged `used`, and never more than was signed.
+    pub fn charge(&self, used: Option<Amount>) -> Amount {
+        let signed = self.requirements.amount();
+        used.filter(|_| self.is_metered()).map_or(signed, |used| used.min(signed))
     }
 }
 

@@ -173,7 +173,7 @@ where
         };
         let mut last = Settlement::Unknown { deadline: true };
         if first {
-            match self.facilitators().settle(&attempt, CALL_WITHIN).await {
+            match self.facilitators().settle_first(&attempt, CALL_WITHIN).await {
                 Some(Settlement::Unknown { deadline }) => last = Settlement::Unknown { deadline },
                 Some(settlement) => return settlement,
                 None => {}

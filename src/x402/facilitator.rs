@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::money::TransferMethod;
+
 use super::{PaymentPayload, PaymentRequirements};
 
 /// The body of `/verify` and of `/settle`.
@@ -57,6 +59,9 @@ pub struct SettlementResponse {
     /// Who paid. A facilitator's word for it is not used: the payer is the one that was checked.
     #[serde(default, deserialize_with = "text_or_nothing", skip_serializing_if = "Option::is_none")]
     pub payer: Option<String>,
+    /// What was charged, in atomic units, where it need not be what was signed. Never a facilitator's word.
+    #[serde(default, deserialize_with = "text_or_nothing", skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
 }
 
 /// The answer of `/supported` (x402 v2 §7.3). v1 facilitators send `kinds` alone.
@@ -64,6 +69,12 @@ pub struct SettlementResponse {
 pub struct SupportedResponse {
     /// What it settles. A kind that cannot be read is none.
     pub kinds: Vec<Value>,
+    /// Names of the extensions it knows; what is no list of texts names none.
+    #[serde(default)]
+    pub extensions: Value,
+    /// Its own addresses, by network or pattern (`eip155:*`).
+    #[serde(default)]
+    pub signers: Value,
 }
 
 /// One thing that a facilitator settles.
@@ -87,12 +98,15 @@ impl SupportedKind {
 
     /// Whether this kind, as a facilitator names it, includes `wanted`.
     pub fn includes(&self, wanted: &Self) -> bool {
-        let network = match self.network.strip_suffix('*') {
-            Some(prefix) => wanted.network.starts_with(prefix),
-            None => self.network == wanted.network,
-        };
-        network && self.x402_version == wanted.x402_version && self.scheme == wanted.scheme
+        is_network(&self.network, &wanted.network)
+            && self.x402_version == wanted.x402_version
+            && self.scheme == wanted.scheme
     }
+}
+
+/// Whether a network, or a pattern such as `eip155:*`, names `wanted`.
+pub(crate) fn is_network(pattern: &str, wanted: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == wanted, |prefix| wanted.starts_with(prefix))
 }
 
 /// All that is needed to ask for a settlement again, by anybody, later.
@@ -114,9 +128,15 @@ pub struct SettleAttempt {
     pub payer: String,
     /// Who is paid.
     pub pay_to: String,
-    /// How much, in atomic units.
+    /// How much, in atomic units: what is charged, not more than what was signed.
     pub amount: String,
-    /// EIP-3009 nonce, `0x` and 64 digits.
+    /// What was signed, where less may be charged (`upto`).
+    #[serde(default)]
+    pub ceiling: Option<String>,
+    /// How the money is moved.
+    #[serde(default)]
+    pub transfer: TransferMethod,
+    /// The nonce, `0x` and 64 digits.
     pub nonce: String,
     /// From this second on the authorization cannot be settled any more.
     pub expires_at: u64,

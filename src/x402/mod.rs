@@ -14,6 +14,7 @@ pub mod v1;
 pub use error_reason::ErrorReason;
 pub(crate) use extensions::is_subset;
 pub use extensions::{MismatchedExtension, check_echo};
+pub(crate) use facilitator::is_network;
 pub use facilitator::{
     FacilitatorRequest, SettleAttempt, SettlementResponse, SupportedKind, SupportedResponse, VerifyResponse,
 };

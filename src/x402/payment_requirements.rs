@@ -1,6 +1,6 @@
 //! `PaymentRequirements`: one way to pay (x402 v2 §5.1.2; v1 §5.1 under the same name).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{evm::Address, money::Amount, network::Network};
 
@@ -54,6 +54,26 @@ impl PaymentRequirements {
             max_timeout_seconds: timeout.ok_or(InvalidRequirements("maxTimeoutSeconds"))?,
             wire,
         })
+    }
+
+    /// The same offer with another text in `extra`.
+    #[must_use]
+    pub fn with_extra(&self, key: &str, text: &str) -> Self {
+        let mut offer = self.clone();
+        match &mut offer.wire["extra"] {
+            Value::Object(extra) => drop(extra.insert(key.to_owned(), text.into())),
+            other => *other = json!({ key: text }),
+        }
+        offer
+    }
+
+    /// The same offer for another amount: what is settled of a v2 offer that may be charged less.
+    #[must_use]
+    pub fn with_amount(&self, amount: Amount) -> Self {
+        let mut offer = self.clone();
+        offer.amount = amount;
+        offer.wire["amount"] = amount.to_string().into();
+        offer
     }
 
     /// The protocol version whose shape `wire` has.

@@ -10,7 +10,7 @@ use crate::{
 
 use super::{CheckedPayment, Claim, Refusal, SmartWallets, permit2 as shared};
 
-pub use permit2::Witness;
+pub use permit2::{PROXY, Witness};
 
 /// The scheme's name on the wire.
 pub const SCHEME: &str = "upto";
