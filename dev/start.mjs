@@ -95,6 +95,7 @@ ${bold("The paywall is up:")} ${site} ${dim("(Ctrl-C ends everything)")}
   See the price:      curl -i ${site}/articles/42
   Pay and read it:    npm run pay -- ${site}/articles/42
   More to buy:        ${site}/api/weather  ${site}/events
+  Paid by use:        npm run pay -- "${site}/generate?prompt=hello+world"
   Free:               ${site}/
   Change a price:     edit examples/prices.json, then
                       npm run -s prices -- push examples/prices.json --local

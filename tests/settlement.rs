@@ -109,7 +109,7 @@ const RPC: &str = r#""rpc": {"eip155:84532": ["https://rpc.example"]}"#;
 fn the_chain_decides_at_once_where_it_can_be_asked() {
     let world = with(RPC);
     world.settle.replace(vec![LOST]);
-    world.chain.replace(Some(used));
+    world.answer_chain(used);
     assert_eq!(transaction(&world), "0xfeed");
     let settles = world.calls().iter().filter(|call| call.ends_with("/settle")).count();
     assert_eq!(settles, 1, "nobody was asked to settle again");
@@ -120,7 +120,7 @@ fn a_nonce_that_its_payer_cancelled_or_spent_elsewhere_pays_nothing() {
     for chain in [canceled as fn(&Value) -> Value, used_elsewhere] {
         let world = with(RPC);
         world.settle.replace(vec![LOST]);
-        world.chain.replace(Some(chain));
+        world.answer_chain(chain);
         let answer = world.ours(&payment());
         assert_eq!(answer.status, 402);
         assert_eq!(decoded(&answer, "PAYMENT-RESPONSE")["success"], false);
@@ -171,7 +171,7 @@ fn a_settlement_that_a_restart_cut_off_is_resolved_by_the_next_who_presents_it()
 #[test]
 fn settling_moves_to_another_facilitator_only_when_the_chain_knows_of_nothing_and_nothing_is_under_way() {
     let world = two_facilitators();
-    world.chain.replace(Some(unused));
+    world.answer_chain(unused);
     world.settle.replace(vec![LOST]);
     assert_eq!(status(&world), 502);
     world.later(20);

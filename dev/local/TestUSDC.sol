@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// A stablecoin for local chains: ERC-20, EIP-712 and EIP-3009 as USDC has them, and a mint for everybody.
+/// A stablecoin for local chains: ERC-20, EIP-712, EIP-2612 and EIP-3009 as USDC has them, and a mint for everybody.
 /// Nothing is set in a constructor, so that the code works at whatever address and chain it is placed.
 contract TestUSDC {
     string public constant name = "USDC";
@@ -13,6 +13,7 @@ contract TestUSDC {
     mapping(address => uint256) public balanceOf;
     mapping(address => mapping(address => uint256)) public allowance;
     mapping(address => mapping(bytes32 => bool)) public authorizationState;
+    mapping(address => uint256) public nonces;
 
     event Transfer(address indexed from, address indexed to, uint256 value);
     event Approval(address indexed owner, address indexed spender, uint256 value);
@@ -27,6 +28,9 @@ contract TestUSDC {
     );
     bytes32 public constant CANCEL_AUTHORIZATION_TYPEHASH =
         keccak256("CancelAuthorization(address authorizer,bytes32 nonce)");
+
+    bytes32 public constant PERMIT_TYPEHASH =
+        keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
 
     uint256 private constant HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
@@ -64,6 +68,15 @@ contract TestUSDC {
         if (allowance[from][msg.sender] != type(uint256).max) allowance[from][msg.sender] -= value;
         _transfer(from, to, value);
         return true;
+    }
+
+    /// EIP-2612: an approval that somebody else pays the gas for.
+    function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external {
+        require(block.timestamp <= deadline, "FiatTokenV2: permit is expired");
+        bytes32 structHash = keccak256(abi.encode(PERMIT_TYPEHASH, owner, spender, value, nonces[owner]++, deadline));
+        _requireSigner(owner, structHash, v, r, s);
+        allowance[owner][spender] = value;
+        emit Approval(owner, spender, value);
     }
 
     function transferWithAuthorization(

@@ -1,4 +1,5 @@
-// A local chain that looks like Base Sepolia: anvil, with TestUSDC at the address of USDC there.
+// A local chain that looks like Base Sepolia: anvil, with TestUSDC at the address of USDC there, Permit2 and the x402
+// proxies at theirs.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createTestClient, createWalletClient, http, parseAbi, publicActions } from "viem";
@@ -8,38 +9,59 @@ import { start } from "../tools.mjs";
 import { keys, payer } from "./accounts.mjs";
 
 export const USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+export const PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
+const EXACT_PROXY = "0x402085c248EeA27D92E8b30b2C58ed07f9E20001";
+const UPTO_PROXY = "0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002";
 const MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11";
 export const tokenAbi = parseAbi([
   "function balanceOf(address) view returns (uint256)",
   "function mint(address to, uint256 value)",
   "function transfer(address to, uint256 value) returns (bool)",
+  "function approve(address spender, uint256 value) returns (bool)",
+  "function allowance(address owner, address spender) view returns (uint256)",
   "function authorizationState(address authorizer, bytes32 nonce) view returns (bool)",
   "event Transfer(address indexed from, address indexed to, uint256 value)",
 ]);
 
-/** The runtime code of both contracts. */
+const read = (file) => readFileSync(new URL(file, import.meta.url), "utf8");
+
+/** The runtime code of our own contracts. */
 function compile() {
   const solc = createRequire(import.meta.url)("solc");
-  const content = readFileSync(new URL("TestUSDC.sol", import.meta.url), "utf8");
+  const files = ["TestUSDC.sol", "X402Proxies.sol"];
   const input = {
     language: "Solidity",
-    sources: { "TestUSDC.sol": { content } },
+    sources: Object.fromEntries(files.map((file) => [file, { content: read(file) }])),
     settings: { optimizer: { enabled: true }, viaIR: true, outputSelection: { "*": { "*": ["evm.deployedBytecode.object"] } } },
   };
   const { contracts, errors = [] } = JSON.parse(solc.compile(JSON.stringify(input)));
   const fatal = errors.filter(({ severity }) => severity === "error");
   if (fatal.length > 0) throw new Error(fatal.map(({ formattedMessage }) => formattedMessage).join("\n"));
-  const code = (name) => `0x${contracts["TestUSDC.sol"][name].evm.deployedBytecode.object}`;
-  return { token: code("TestUSDC"), multicall: code("Multicall3") };
+  const code = (file, name) => `0x${contracts[file][name].evm.deployedBytecode.object}`;
+  return [
+    [USDC, code("TestUSDC.sol", "TestUSDC")],
+    [MULTICALL3, code("TestUSDC.sol", "Multicall3")],
+    [EXACT_PROXY, code("X402Proxies.sol", "X402ExactPermit2Proxy")],
+    [UPTO_PROXY, code("X402Proxies.sol", "X402UptoPermit2Proxy")],
+  ];
+}
+
+/**
+ * Runs a contract's constructor at the address itself: Permit2 keeps its domain separator, which has the address in it,
+ * in its code.
+ */
+async function construct(chain, address, creationCode) {
+  await chain.setCode({ address, bytecode: creationCode });
+  const { data } = await chain.call({ to: address });
+  await chain.setCode({ address, bytecode: data });
 }
 
 /** Starts the chain (port 0: any), places the contracts and gives the payer 1,000 USDC. */
 export async function startChain({ port }) {
   const { anvil, url } = await startAnvil(port);
   const chain = createTestClient({ mode: "anvil", chain: baseSepolia, transport: http(url), pollingInterval: 50 }).extend(publicActions);
-  const { token, multicall } = compile();
-  await chain.setCode({ address: USDC, bytecode: token });
-  await chain.setCode({ address: MULTICALL3, bytecode: multicall });
+  for (const [address, bytecode] of compile()) await chain.setCode({ address, bytecode });
+  await construct(chain, PERMIT2, JSON.parse(read("permit2.json")).creationCode);
 
   const wallet = createWalletClient({ account: privateKeyToAccount(keys.minter, { nonceManager }), chain: baseSepolia, transport: http(url) });
   const mint = async (to, value) => {
@@ -47,6 +69,13 @@ export async function startChain({ port }) {
     await chain.waitForTransactionReceipt({ hash });
   };
   await mint(payer.address, 1_000_000_000n);
+  /** Lets Permit2 move the account's money: once for all payments. Without gas money it gets some. */
+  const approvePermit2 = async (account, value = 2n ** 256n - 1n) => {
+    if ((await chain.getBalance({ address: account.address })) === 0n) await chain.setBalance({ address: account.address, value: 10n ** 18n });
+    const own = createWalletClient({ account, chain: baseSepolia, transport: http(url) });
+    const hash = await own.writeContract({ address: USDC, abi: tokenAbi, functionName: "approve", args: [PERMIT2, value] });
+    await chain.waitForTransactionReceipt({ hash });
+  };
   /** An ordinary transfer, paid for and signed by `account`. */
   const transfer = async (account, to, value) => {
     await chain.setBalance({ address: account.address, value: 10n ** 18n });
@@ -55,7 +84,7 @@ export async function startChain({ port }) {
     await chain.waitForTransactionReceipt({ hash });
   };
   const balanceOf = (address) => chain.readContract({ address: USDC, abi: tokenAbi, functionName: "balanceOf", args: [address] });
-  return { url, chain, mint, transfer, balanceOf, stop: () => anvil.kill() };
+  return { url, chain, mint, transfer, approvePermit2, balanceOf, stop: () => anvil.kill() };
 }
 
 /** Starts anvil and waits until it says where it listens. */

@@ -4,6 +4,7 @@ import { x402Facilitator } from "@x402/core/facilitator";
 import { toFacilitatorEvmSigner } from "@x402/evm";
 import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
 import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
+import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
 import { createWalletClient, http, publicActions } from "viem";
 import { nonceManager, privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
@@ -12,9 +13,9 @@ import { keys } from "./accounts.mjs";
 /**
  * Starts it. `onCall(operation, body, request)` sees each call and may answer in its place by returning
  * `{status, body}` or `{status, text}`, `"drop"` to close the connection, or `"hang"` to say nothing at all;
- * undefined lets it go on.
+ * undefined lets it go on. `onSupported` may change what `/supported` says.
  */
-export async function startFacilitator({ port, chainUrl, onCall = () => undefined }) {
+export async function startFacilitator({ port, chainUrl, onCall = () => undefined, onSupported = (supported) => supported }) {
   const account = privateKeyToAccount(keys.facilitator, { nonceManager });
   const client = createWalletClient({ account, chain: baseSepolia, transport: http(chainUrl), pollingInterval: 50 }).extend(publicActions);
   const signer = toFacilitatorEvmSigner(
@@ -31,6 +32,8 @@ export async function startFacilitator({ port, chainUrl, onCall = () => undefine
   );
   const facilitator = new x402Facilitator()
     .register("eip155:84532", new ExactEvmScheme(signer))
+    .register("eip155:84532", new UptoEvmScheme(signer))
+    .registerExtension({ key: "eip2612GasSponsoring" })
     .registerV1("base-sepolia", new ExactEvmSchemeV1(signer));
 
   const server = createServer(async (request, response) => {
@@ -39,7 +42,7 @@ export async function startFacilitator({ port, chainUrl, onCall = () => undefine
     };
     try {
       const operation = new URL(request.url, "http://localhost").pathname.slice(1);
-      if (operation === "supported") return send(200, facilitator.getSupported());
+      if (operation === "supported") return send(200, onSupported(facilitator.getSupported()));
       if (operation !== "verify" && operation !== "settle") return send(404, { error: "not found" });
       let text = "";
       for await (const chunk of request.setEncoding("utf8")) text += chunk;

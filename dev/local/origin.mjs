@@ -1,4 +1,4 @@
-// The site behind the paywall, for trying it out: an article, an API, a stream of events.
+// The site behind the paywall, for trying it out: an article, an API, a stream of events, a model that is paid by use.
 import { createServer } from "node:http";
 
 const page = (title, text) => `<!doctype html><meta charset="utf-8"><title>${title}</title><h1>${title}</h1><p>${text}</p>`;
@@ -6,7 +6,7 @@ const page = (title, text) => `<!doctype html><meta charset="utf-8"><title>${tit
 const routes = {
   "/": (response) => {
     response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
-    response.end(page("A demo site", `Free. <a href="/articles/42">/articles/42</a> costs one cent, <a href="/api/weather">/api/weather</a> a tenth of one, <a href="/events">/events</a> two cents.`));
+    response.end(page("A demo site", `Free. <a href="/articles/42">/articles/42</a> costs one cent, <a href="/api/weather">/api/weather</a> a tenth of one, <a href="/events">/events</a> two cents; <a href="/generate?prompt=hello">/generate</a> what it uses, five cents at most.`));
   },
   "/articles/42": (response, request) => {
     response.writeHead(200, { "content-type": "text/html; charset=utf-8", "cache-control": "max-age=60" });
@@ -15,6 +15,16 @@ const routes = {
   "/api/weather": (response) => {
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify({ place: "Lisbon", celsius: 21 }));
+  },
+  // Like a language model: every word of the prompt and of the answer costs 100 units, a hundredth of a cent.
+  "/generate": (response, request) => {
+    const prompt = new URL(request.url, "http://localhost").searchParams.get("prompt") ?? "";
+    const words = (text) => text.split(/\s+/).filter(Boolean);
+    const answer = `You said: ${words(prompt).reverse().join(" ")}`;
+    const usage = { input_tokens: words(prompt).length, output_tokens: words(answer).length };
+    const amount = String(100 * (usage.input_tokens + usage.output_tokens));
+    response.writeHead(200, { "content-type": "application/json", "settlement-overrides": JSON.stringify({ amount }) });
+    response.end(JSON.stringify({ answer, usage }));
   },
   "/events": (response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });

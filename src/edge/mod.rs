@@ -71,8 +71,8 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         origin_url: bindings.origin.url(),
     };
     let answer = gate.serve(&request, &bindings.origin.of(&request)).await;
-    // What a 402 by Permit2 says depends on them, too.
-    let by_permit2 = || matches!(answer, Answer::Ours(_)) && prices.table().is_some_and(PriceTable::offers_permit2);
+    // A 402 for Permit2 says what only they know: they are asked before the first one is needed.
+    let by_permit2 = || prices.table().is_some_and(PriceTable::offers_permit2);
     if http::carries_payment(|name| request.header(name)) || by_permit2() {
         learn_facilitators(&prices, env.unchecked_ref(), &context);
     }

@@ -136,17 +136,32 @@ pub struct World {
 #[derive(Clone, Default)]
 pub struct Outside(Rc<Shared>);
 
-#[derive(Default)]
 pub struct Shared {
     /// Milliseconds.
     pub time: Cell<u64>,
+    pub supported: RefCell<Result<Reply, NoAnswer>>,
     pub verify: RefCell<Vec<Result<Reply, NoAnswer>>>,
     pub settle: RefCell<Vec<Result<Reply, NoAnswer>>>,
     /// What the chain says, by the method and address or topic that is asked for.
-    pub chain: RefCell<Option<fn(&Value) -> Value>>,
+    pub chain: RefCell<Option<Rc<dyn Fn(&Value) -> Value>>>,
     pub calls: RefCell<Vec<String>>,
     pub sent: RefCell<Vec<Value>>,
     pub faults: RefCell<Vec<String>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            time: Cell::default(),
+            supported: RefCell::new(Err(NoAnswer::Connection)),
+            verify: RefCell::default(),
+            settle: RefCell::default(),
+            chain: RefCell::default(),
+            calls: RefCell::default(),
+            sent: RefCell::default(),
+            faults: RefCell::default(),
+        }
+    }
 }
 
 /// A ledger object's storage.
@@ -220,6 +235,11 @@ impl World {
             counter_down: Cell::new(false),
             observed: RefCell::default(),
         }
+    }
+
+    /// What the chain says from now on.
+    pub fn answer_chain(&self, answer: impl Fn(&Value) -> Value + 'static) {
+        self.chain.replace(Some(Rc::new(answer)));
     }
 
     /// It is so many seconds later.
@@ -310,13 +330,13 @@ impl Deref for Outside {
 impl Fetch for Outside {
     async fn get(&self, url: &str, _within: Duration) -> Result<Reply, NoAnswer> {
         self.calls.borrow_mut().push(url.to_owned());
-        Err(NoAnswer::Connection)
+        self.supported.borrow().clone()
     }
 
     async fn post_json(&self, url: &str, body: String, _within: Duration) -> Result<Reply, NoAnswer> {
         let body: Value = serde_json::from_str(&body).unwrap();
         if body["jsonrpc"] == "2.0" {
-            let chain = self.chain.borrow().expect("nobody names an rpc");
+            let chain = self.chain.borrow().clone().expect("nobody names an rpc");
             return reply(200, &json!({"jsonrpc": "2.0", "id": 1, "result": chain(&body)}));
         }
         self.calls.borrow_mut().push(url.to_owned());

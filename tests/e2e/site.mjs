@@ -21,6 +21,15 @@ const behaviours = {
   "latin1": (request, response) => response.writeHead(200, { "x-name": Buffer.from("Málaga", "latin1").toString("latin1") }).end("latin1"),
   "forged": (request, response) => response.writeHead(200, { "payment-response": "forged", "settlement-overrides": '{"amount":"0"}' }).end("forged"),
   "cors": (request, response) => response.writeHead(200, { "access-control-allow-origin": "https://app.example", "access-control-expose-headers": "X-Mine" }).end("cors"),
+  // Says what was used, as the query has it.
+  "use": (request, response) => {
+    const { searchParams } = new URL(request.url, "http://site");
+    const [overrides, settlement] = ["overrides", "settlement"].map((name) => searchParams.get(name));
+    response.writeHead(200, {
+      ...(overrides !== null && { "settlement-overrides": JSON.stringify({ amount: overrides }) }),
+      ...(settlement !== null && { "payment-settlement": settlement }),
+    }).end("used");
+  },
   "upload": async (request, response) => {
     const hash = createHash("sha256");
     let length = 0;

@@ -67,18 +67,25 @@ describe("npm start", () => {
         const more = runScript("pay", [`${site}${path}`], variables);
         assert.equal(await more.ended, 0, more.text());
       }
+      // Eight words at a hundredth of a cent, of five cents at most.
+      const metered = runScript("pay", [`${site}/generate?prompt=one+two+three`], variables);
+      assert.equal(await metered.ended, 0, metered.text());
+      assert.match(metered.text(), /price +at most 0\.05 USDC .* by Permit2/);
+      assert.match(metered.text(), /approved +Permit2/);
+      assert.match(metered.text(), /charged +0\.0008 USDC/);
+      assert.match(metered.text(), /three two one/);
       const free = runScript("pay", [`${site}/`], variables);
       assert.equal(await free.ended, 1);
       assert.match(free.text(), /asks for no payment/);
 
       // The owner's books have every payment, once each is written.
       let rows = [];
-      for (const end = Date.now() + 60_000; rows.filter(({ state }) => state === "delivered").length < 3 && Date.now() < end;) {
+      for (const end = Date.now() + 60_000; rows.filter(({ state }) => state === "delivered").length < 4 && Date.now() < end;) {
         const ledger = runScript("ledger", ["--json", "--from", "2026-01-01"], variables);
         assert.equal(await ledger.ended, 0, ledger.text());
         rows = JSON.parse(ledger.text().replace(/^reading the local books.*$/m, ""));
       }
-      assert.deepEqual(rows.map(({ route, amount }) => `${route} ${amount}`), ["GET /articles/:slug 10000", "/api/* 1000", "/events 20000"]);
+      assert.deepEqual(rows.map(({ route, amount }) => `${route} ${amount}`), ["GET /articles/:slug 10000", "/api/* 1000", "/events 20000", "/generate 800"]);
       for (const row of rows) {
         assert.match(row.transaction, /^0x[0-9a-f]{64}$/);
         assert.match(row.time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
@@ -87,7 +94,7 @@ describe("npm start", () => {
       assert.equal(await sheet.ended, 0, sheet.text());
       const [head, ...lines] = sheet.text().trim().split("\r\n");
       assert.match(head, /^time,state,host,route,method,payer,pay_to,network,asset,amount,transaction/);
-      assert.equal(lines.length, 3);
+      assert.equal(lines.length, 4);
       const later = runScript("ledger", ["--json", "--local", "--from", "2100-01-01"], variables);
       assert.equal(await later.ended, 0);
       assert.deepEqual(JSON.parse(later.text()), []);

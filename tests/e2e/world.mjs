@@ -12,7 +12,7 @@ import { startMiniflare } from "./workers.mjs";
 export { USDC, merchant };
 export const NETWORK = "eip155:84532";
 
-/** Starts all of it. `prices(facilitatorUrl)` makes the document; `world.onCall` looks into the facilitator. */
+/** Starts all of it. `prices(facilitatorUrl, chainUrl)` makes the document; `world.onCall` looks into the facilitator. */
 export async function startWorld({ prices = everythingUnder, worker = {} } = {}) {
   const parts = [];
   const stop = async () => {
@@ -32,7 +32,7 @@ export async function startWorld({ prices = everythingUnder, worker = {} } = {})
     const chain = await part(startChain({ port: 0 }));
     const facilitator = await part(startFacilitator({ port: 0, chainUrl: chain.url, onCall }));
     const site = await part(startSite());
-    const document = prices(facilitator.url);
+    const document = prices(facilitator.url, chain.url);
     const gate = await part(startMiniflare({ prices: document, originUrl: site.url, ...worker }));
     const earned = () => chain.balanceOf(merchant.address);
     const world = { chain, facilitator, site, gate, document, calls, earned, stop, payer: (units) => newPayer(chain, units) };
