@@ -18,7 +18,8 @@ function workerds() {
 
 /**
  * The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. With `persist`,
- * a folder, storage outlives the Worker, which `kill` ends as a power cut would, and `prices` may be left out; `cf` is what Cloudflare would say of clients.
+ * a folder, storage outlives the Worker, which `kill` ends as a power cut would, and `prices` may be left out; `cf` is
+ * what Cloudflare would say of clients.
  */
 export async function startMiniflare({ prices, originUrl, folder = "build", ledger = true, history = true, persist, cf, extraWorkers = [], ...options }) {
   const object = (className) => ({ className, useSQLite: true });
@@ -94,6 +95,7 @@ const config :Workerd.Config = (
     (name = "gate", worker = .gate),
     (name = "kv", external = (address = "127.0.0.1:${kv.address().port}", http = ())),
     (name = "internet", network = (allow = ["public", "private", "local"])),
+    ${storage ? `(name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),` : ""}
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "gate")],
 );
