@@ -97,7 +97,7 @@ ${bold("The paywall is up:")} ${site} ${dim("(Ctrl-C ends everything)")}
   More to buy:        ${site}/api/weather  ${site}/events
   Free:               ${site}/
   Change a price:     edit examples/prices.json, then
-                      npx wrangler kv key put prices --path examples/prices.json --binding PRICES --local
+                      npm run -s prices -- push examples/prices.json --local
   Is it in order?     ${site}/.x402/status
 `);
 }

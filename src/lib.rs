@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 0 facts of the world | [`client`], [`evm`], [`money`], [`network`], [`time`] |
 //! | 1 types: the words of the protocol | [`x402`] |
-//! | 2 logic and representation | [`schemes`], [`transports`] |
+//! | 2 logic and representation | [`schemes`], [`transports`], [`extensions`] |
 //! | – what is remembered, and the sockets in the wall | [`ledger`], [`ports`] |
 //! | 3 the paywall's own rooms | [`prices`], [`chain`], [`facilitator`], [`settlement`], [`books`], [`origin`], [`page`] |
 //! | 4 the story | [`gate`] |
@@ -26,6 +26,7 @@ pub mod time;
 
 pub mod x402;
 
+pub mod extensions;
 pub mod schemes;
 pub mod transports;
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     client::Client,
-    ledger::{Command, Reply as LedgerReply},
+    ledger::{Command, IdentifierCommand, IdentifierReply, Reply as LedgerReply},
     time::UnixTime,
 };
 
@@ -122,6 +122,9 @@ pub trait Ledger {
         command: Command,
         within: Duration,
     ) -> Result<LedgerReply, LedgerDown>;
+
+    /// Applies a command to a payment identifier (`ledger::identifier_name`).
+    async fn identify(&self, object: &str, command: IdentifierCommand) -> Result<IdentifierReply, LedgerDown>;
 }
 
 /// A free request of a client, to be taken from its quota.

@@ -629,6 +629,7 @@ fn an_origin_that_fails_when_the_content_is_owed_leaves_it_owed() {
         let status = match world.serve(&payment) {
             x402_edge::gate::Answer::Ours(answer) => answer.status,
             x402_edge::gate::Answer::Origins { answer, .. } => answer.status,
+            x402_edge::gate::Answer::Kept(answer) => answer.status,
         };
         assert!([500, 504].contains(&status));
     }
@@ -665,4 +666,95 @@ fn a_site_without_the_binding_still_sells() {
     world.with_ledger = false;
     assert_eq!(world.origins(&v2("valid-baseSepolia")).0.status, 200);
     assert_eq!(world.calls(), [VERIFY, ORIGIN, SETTLE]);
+}
+
+/// The payment of the vectors, named.
+fn named(id: &Value, required: bool) -> FakeRequest {
+    let mut payload = vectors("exact-eip3009")["vectors"][0]["paymentPayload"].clone();
+    payload["extensions"] = json!({"payment-identifier": {"info": {"required": required, "id": id}}});
+    FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &http::encode_header(&payload))
+}
+
+fn pay_1() -> Value {
+    json!("pay_0123456789abcdef")
+}
+
+#[test]
+fn payment_identifiers_are_advertised_where_there_is_a_ledger() {
+    let mut world = World::new();
+    let advertised = |world: &World| {
+        decoded(&world.ours(&FakeRequest::get(URL)), "PAYMENT-REQUIRED")["extensions"]["payment-identifier"].clone()
+    };
+    assert_eq!(advertised(&world)["info"], json!({"required": false}));
+    world.with_ledger = false;
+    assert_eq!(advertised(&world), Value::Null);
+}
+
+#[test]
+fn the_same_identifier_with_the_same_payment_gets_the_same_answer() {
+    let world = World::new();
+    assert_eq!(world.origins(&named(&pay_1(), false)).0.status, 200);
+    let calls = world.calls();
+    let kept = world.kept(&named(&pay_1(), false));
+    assert_eq!((kept.status, kept.body.as_str()), (200, "b2s="));
+    // Also when the payment has expired since.
+    world.later(100);
+    world.kept(&named(&pay_1(), false));
+    assert_eq!(world.calls(), calls, "nobody was asked");
+}
+
+#[test]
+fn an_identifier_with_another_payment_or_for_another_request_is_a_conflict() {
+    let world = World::new();
+    world.origins(&named(&pay_1(), false));
+    let mut elsewhere = named(&pay_1(), false);
+    elsewhere.url += "?other";
+    assert_eq!(world.ours(&elsewhere).status, 409);
+    let mut other = vectors("exact-eip3009")["vectors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|vector| vector["id"] == "valid-zero-nonce")
+        .unwrap()["paymentPayload"]
+        .clone();
+    other["extensions"] = json!({"payment-identifier": {"info": {"required": false, "id": pay_1()}}});
+    let calls = world.calls().len();
+    let answer = world.ours(&FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &http::encode_header(&other)));
+    assert_eq!(answer.status, 409);
+    assert!(answer.body.contains("nothing was charged"));
+    assert_eq!(world.calls().len(), calls);
+}
+
+#[test]
+fn an_identifier_whose_payment_cost_nothing_takes_another_payment() {
+    let mut world = World::new();
+    world.origin = Ok(FakeAnswer { status: 500, headers: vec![] });
+    assert_eq!(world.origins(&named(&pay_1(), false)).0.status, 500);
+    assert!(world.identified.borrow().is_empty());
+}
+
+#[test]
+fn a_payment_whose_long_answer_was_not_kept_is_told_so_and_not_asked_to_sign_again() {
+    let world = World::new();
+    let x402_edge::gate::Answer::Origins { delivery: Some(ticket), .. } = world.serve(&named(&pay_1(), false)) else {
+        panic!("not served")
+    };
+    common::now(ticket.tell(&world, |hold| x402_edge::ledger::Command::Delivered { hold, whole: true })).unwrap();
+    let answer = world.ours(&named(&pay_1(), false));
+    assert_eq!(answer.status, 409);
+    assert_eq!(decoded(&answer, "PAYMENT-RESPONSE")["success"], true);
+}
+
+#[test]
+fn a_missing_or_malformed_identifier_is_a_malformed_request() {
+    let mut world = World::new();
+    assert_eq!(world.ours(&named(&json!("short"), false)).status, 400);
+    let required = r#"{"price": "$0.01", "extensions": {"payment-identifier": {"info": {"required": true}}},"#;
+    let document = common::PRICES.replace(r#"{"price": "$0.01","#, required);
+    world.prices = Snapshot::unread().after_reading(Some(&document));
+    let missing = world.ours(&v2("valid-baseSepolia"));
+    assert_eq!(missing.status, 400);
+    assert!(missing.body.contains("requires a payment identifier"));
+    assert_eq!(world.calls(), [""; 0]);
+    assert_eq!(world.origins(&named(&pay_1(), true)).0.status, 200);
 }

@@ -62,6 +62,7 @@ fn status(world: &World, request: &FakeRequest) -> u16 {
     match world.serve(request) {
         x402_edge::gate::Answer::Ours(answer) => answer.status,
         x402_edge::gate::Answer::Origins { answer, .. } => answer.status,
+        x402_edge::gate::Answer::Kept(answer) => answer.status,
     }
 }
 

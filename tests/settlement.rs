@@ -48,6 +48,7 @@ fn status(world: &World) -> u16 {
     match world.serve(&payment()) {
         Answer::Ours(answer) => answer.status,
         Answer::Origins { answer, .. } => answer.status,
+        Answer::Kept(answer) => answer.status,
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     books,
+    ledger::identify,
     ports::{Clock, Journal},
     settlement::Clerk,
 };
@@ -49,7 +50,15 @@ impl DurableObject for LedgerObject {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let Message { nonce, command, within } = request.json().await?;
+        let (nonce, command, within) = match request.json().await? {
+            Message::Payment { nonce, command, within } => (nonce, command, within),
+            Message::Identifier(command) => {
+                let (known, reply) = identify(self.store().identified()?, command, Host.now());
+                self.store().keep_identified(known.as_ref())?;
+                self.schedule().await?;
+                return Response::from_json(&reply);
+            }
+        };
         // The first round writes the command: from then on an alarm must be set, whatever becomes of this call.
         let (reply, scheduled) = join(self.clerk.tell(&nonce, command, within), self.schedule()).await;
         scheduled?;
@@ -60,6 +69,7 @@ impl DurableObject for LedgerObject {
     async fn alarm(&self) -> Result<Response> {
         self.clerk.wake().await?;
         self.write_books().await?;
+        self.store().forget_identified(Host.now())?;
         if self.store().is_empty()? {
             // A payer who never paid leaves nothing behind.
             self.store().state().storage().delete_all().await?;
@@ -109,7 +119,10 @@ impl LedgerObject {
         } else {
             None
         };
-        let Some(next) = self.store().next_wake()?.into_iter().chain(write).min() else { return Ok(()) };
+        let identified = self.store().identified_until()?;
+        let Some(next) = self.store().next_wake()?.into_iter().chain(write).chain(identified).min() else {
+            return Ok(());
+        };
         // A second in the future at least: an alarm in the past would come again at once, for ever.
         self.store().state().storage().set_alarm(alarm_at(next.max(now.plus(1).0))).await
     }

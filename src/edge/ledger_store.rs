@@ -5,7 +5,7 @@ use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
 use crate::{
-    ledger::{Entry, Payment, entry, wake},
+    ledger::{Entry, Identified, Payment, entry, wake},
     settlement::PaymentStore,
     time::UnixTime,
 };
@@ -13,7 +13,8 @@ use crate::{
 const SCHEMA: &str =
     "CREATE TABLE IF NOT EXISTS payments (nonce TEXT PRIMARY KEY, wake INTEGER NOT NULL, payment TEXT NOT NULL);
     CREATE INDEX IF NOT EXISTS payments_by_wake ON payments (wake);
-    CREATE TABLE IF NOT EXISTS outbox (nonce TEXT PRIMARY KEY, entry TEXT NOT NULL);";
+    CREATE TABLE IF NOT EXISTS outbox (nonce TEXT PRIMARY KEY, entry TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS identified (only INTEGER PRIMARY KEY, keep_until INTEGER NOT NULL, identified TEXT NOT NULL);";
 
 /// Payments and entries that an object keeps at most: with about 2 KB each, 20 MB. Beyond it new ones wait.
 const MAX_ROWS: u64 = 10_000;
@@ -69,6 +70,33 @@ impl LedgerStore {
         self.number("SELECT min(wake) AS number FROM payments")
     }
 
+    /// What this object's payment identifier is bound to.
+    pub(super) fn identified(&self) -> Result<Option<Identified>> {
+        let kept = self.rows("SELECT 'identified' AS key, identified AS json FROM identified", vec![])?.pop();
+        Ok(kept.map(|kept| serde_json::from_str(&kept.json)).transpose()?)
+    }
+
+    pub(super) fn keep_identified(&self, identified: Option<&Identified>) -> Result<()> {
+        match identified {
+            None => self.sql()?.exec("DELETE FROM identified", None)?,
+            Some(identified) => {
+                let values = vec![integer(identified.keep_until)?, serde_json::to_string(identified)?.into()];
+                let sql = "INSERT OR REPLACE INTO identified (only, keep_until, identified) VALUES (1, ?, ?)";
+                self.sql()?.exec(sql, values)?
+            }
+        };
+        Ok(())
+    }
+
+    pub(super) fn forget_identified(&self, now: UnixTime) -> Result<()> {
+        self.sql()?.exec("DELETE FROM identified WHERE keep_until <= ?", vec![integer(now.0)?])?;
+        Ok(())
+    }
+
+    pub(super) fn identified_until(&self) -> Result<Option<u64>> {
+        self.number("SELECT min(keep_until) AS number FROM identified")
+    }
+
     pub(super) fn has_outbox(&self) -> Result<bool> {
         Ok(self.number("SELECT count(*) AS number FROM outbox")?.unwrap_or(0) > 0)
     }
@@ -78,7 +106,7 @@ impl LedgerStore {
     }
 
     fn count(&self) -> Result<u64> {
-        let count = "SELECT (SELECT count(*) FROM payments) + (SELECT count(*) FROM outbox) AS number";
+        let count = "SELECT (SELECT count(*) FROM payments) + (SELECT count(*) FROM outbox) + (SELECT count(*) FROM identified) AS number";
         Ok(self.number(count)?.unwrap_or(0))
     }
 

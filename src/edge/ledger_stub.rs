@@ -3,26 +3,27 @@
 use std::time::Duration;
 
 use js_sys::{Function, Promise, Reflect};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Request, RequestInit};
 
 use super::fetch::{fetch, until};
 use crate::{
-    ledger::{Command, Reply},
+    ledger::{Command, IdentifierCommand, IdentifierReply, Reply},
     ports::{Ledger, LedgerDown},
 };
 
 /// The object answers in milliseconds; one that hangs must not hold a payment up.
 const TELL_WITHIN: Duration = Duration::from_secs(5);
 
-/// What goes over the wire to an object; `within` is how long it may take with settling.
+/// What goes over the wire to an object.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Message {
-    pub(super) nonce: String,
-    pub(super) command: Command,
-    pub(super) within: Duration,
+pub(super) enum Message {
+    /// For one of a payer's payments; `within` is how long it may take with settling.
+    Payment { nonce: String, command: Command, within: Duration },
+    /// For a payment identifier.
+    Identifier(IdentifierCommand),
 }
 
 /// The namespace of ledger objects.
@@ -34,6 +35,18 @@ pub(super) struct LedgerStub {
 impl LedgerStub {
     pub(super) const fn new(namespace: JsValue) -> Self {
         Self { namespace }
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        object: &str,
+        message: &Message,
+        within: Duration,
+    ) -> Result<T, LedgerDown> {
+        let body = serde_json::to_string(message).map_err(|_| LedgerDown)?;
+        let abort = AbortController::new().map_err(|_| LedgerDown)?;
+        let text = until(within, &abort, self.call(object, body)).await.map_err(|_| LedgerDown)?;
+        serde_json::from_str(&text.as_string().unwrap_or_default()).map_err(|_| LedgerDown)
     }
 
     async fn call(&self, object: &str, body: String) -> Result<JsValue, JsValue> {
@@ -55,10 +68,11 @@ impl LedgerStub {
 
 impl Ledger for LedgerStub {
     async fn tell(&self, object: &str, nonce: &str, command: Command, within: Duration) -> Result<Reply, LedgerDown> {
-        let message = Message { nonce: nonce.to_owned(), command, within };
-        let body = serde_json::to_string(&message).map_err(|_| LedgerDown)?;
-        let abort = AbortController::new().map_err(|_| LedgerDown)?;
-        let text = until(within + TELL_WITHIN, &abort, self.call(object, body)).await.map_err(|_| LedgerDown)?;
-        serde_json::from_str(&text.as_string().unwrap_or_default()).map_err(|_| LedgerDown)
+        let message = Message::Payment { nonce: nonce.to_owned(), command, within };
+        self.exchange(object, &message, within + TELL_WITHIN).await
+    }
+
+    async fn identify(&self, object: &str, command: IdentifierCommand) -> Result<IdentifierReply, LedgerDown> {
+        self.exchange(object, &Message::Identifier(command), TELL_WITHIN).await
     }
 }

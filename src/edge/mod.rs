@@ -5,6 +5,7 @@ mod counter;
 mod database;
 mod fetch;
 mod host;
+mod kept_answer;
 mod ledger_object;
 mod ledger_store;
 mod ledger_stub;

@@ -9,7 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, ReadableStream, Response, ResponseInit};
 use worker::{Context, Delay};
 
-use super::{ledger_stub::LedgerStub, origin::FetchedAnswer};
+use super::{kept_answer, ledger_stub::LedgerStub, origin::FetchedAnswer};
 use crate::{
     gate::{Answer, OurAnswer, Ticket, answer},
     ledger::Command,
@@ -24,21 +24,32 @@ pub(super) fn to_response(
 ) -> worker::Result<Response> {
     let (fetched, edits, delivery) = match answer {
         Answer::Ours(ours) => return Ok(our_response(&ours)?),
+        Answer::Kept(kept) => return Ok(kept_answer::response(&kept)?),
         Answer::Origins { answer, edits, delivery } => (answer.into_raw(), edits, delivery),
     };
     if edits.is_empty() {
         return Ok(fetched);
     }
     let watched = delivery.zip(ledger).map(|(ticket, ledger)| (watch(&fetched), ticket, ledger));
-    let body = match &watched {
+    let mut body = match &watched {
         Some((Ok(Some(watched)), ..)) => Some(watched.body.clone()),
         _ => fetched.body(),
     };
+    let copy = match &watched {
+        Some((_, ticket, _)) if ticket.keeps_answer() => kept_answer::copied(&mut body, &fetched.headers()),
+        _ => None,
+    };
     let response = edited(&fetched, body.as_ref(), &edits);
     if let Some((watched, ticket, ledger)) = watched {
-        let sent = response.is_ok();
+        let sent = response.as_ref().ok().map(|response| (response.status(), response.headers()));
         context.wait_until(async move {
-            let whole = sent
+            if let (Some((status, headers)), Some(copy)) = (&sent, copy)
+                && let Some(answer) = copy.collect(*status, headers).await
+            {
+                // Before it is known as delivered: from then on this is the way to it.
+                let _ = ticket.keep(&ledger, answer).await;
+            }
+            let whole = sent.is_some()
                 && match watched {
                     Ok(Some(watched)) => delivered(watched.ended, &ticket, &ledger).await,
                     // Nothing to send, or nothing that can be watched: it is on its way.

@@ -1,9 +1,13 @@
 //! Outcomes as HTTP: the only file with status codes.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::Ticket;
 use crate::{
+    extensions::payment_identifier::{self, PAYMENT_IDENTIFIER},
+    ledger::KeptAnswer,
     page,
     ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
     prices::{Inquiry, Quote, Snapshot, Target},
@@ -27,6 +31,8 @@ pub enum Answer<A> {
         /// The hold of a paid answer: the ledger is told when its way to the client has ended.
         delivery: Option<Ticket>,
     },
+    /// The answer that the same payment got under the same identifier.
+    Kept(Box<KeptAnswer>),
 }
 
 /// An answer made here.
@@ -67,16 +73,28 @@ const V1_UNPAID: &str = "X-PAYMENT header is required";
 pub struct Challenge<'a> {
     quote: Quote<'a>,
     resource: ResourceInfo,
+    extensions: Cow<'a, Map<String, Value>>,
     v1_offers: Vec<PaymentRequirements>,
     head_only: bool,
     html: bool,
 }
 
 impl<'a> Challenge<'a> {
-    /// The challenge of `quote` for this request.
-    pub fn new(quote: Quote<'a>, target: &Target<'_>, public_url: Option<&str>, request: &impl Request) -> Self {
+    /// The challenge of `quote` for this request. `identifiers`: whether a client may name its payment.
+    pub fn new(
+        quote: Quote<'a>,
+        target: &Target<'_>,
+        public_url: Option<&str>,
+        identifiers: bool,
+        request: &impl Request,
+    ) -> Self {
         let resource = quote.route.resource(target, public_url);
+        let mut extensions = Cow::Borrowed(quote.route.extensions());
+        if identifiers && !extensions.contains_key(PAYMENT_IDENTIFIER) {
+            extensions.to_mut().insert(PAYMENT_IDENTIFIER.to_owned(), payment_identifier::declaration());
+        }
         Self {
+            extensions,
             v1_offers: quote.accepts_v1(&resource),
             quote,
             resource,
@@ -120,7 +138,7 @@ impl<'a> Challenge<'a> {
 
     /// The extensions we advertise.
     pub fn extensions(&self) -> &Map<String, Value> {
-        self.quote.route.extensions()
+        &self.extensions
     }
 
     /// Nobody has paid yet.
@@ -156,8 +174,7 @@ impl<'a> Challenge<'a> {
     }
 
     fn answer(&self, v2_error: &str, v1_error: &str, payer: Option<&str>) -> OurAnswer {
-        let required =
-            PaymentRequired::new(v2_error, &self.resource, self.quote.accepts(), self.quote.route.extensions());
+        let required = PaymentRequired::new(v2_error, &self.resource, self.quote.accepts(), &self.extensions);
         let mut headers = vec![
             (http::PAYMENT_REQUIRED, http::encode_header(&required)),
             ("Cache-Control", "no-store".to_owned()),
@@ -254,6 +271,22 @@ pub fn bound_elsewhere() -> OurAnswer {
         "This payment was settled for another request: repeat that one with it.",
         None,
     )
+}
+
+/// A payment identifier that belongs to another payment or another request.
+pub fn identifier_taken() -> OurAnswer {
+    let detail = "This payment identifier was used with another payment or for another request; nothing was charged. \
+                  Repeat the first payment with it, or choose a new identifier.";
+    problem(409, "Payment identifier conflict", detail, None)
+}
+
+/// A payment that was settled and delivered under its identifier, by an answer that was too long to keep.
+pub fn answer_not_kept(receipt: Option<&SettlementResponse>, version: X402Version) -> OurAnswer {
+    let detail = "This payment was settled and its answer delivered; it was too long to be kept. Do not sign again \
+                  for the same purchase.";
+    let mut answer = problem(409, "Answer not kept", detail, None);
+    answer.headers.extend(receipt.map(|receipt| self::receipt(receipt, version)));
+    answer
 }
 
 /// Without the ledger nothing may be begun.

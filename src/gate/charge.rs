@@ -15,6 +15,7 @@ use crate::{
 use super::{
     Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, Visit,
     answer::{self, Challenge, OurAnswer},
+    naming::{Named, Naming},
 };
 
 /// Of the time for facilitators, so much is kept for settling.
@@ -46,10 +47,20 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let Some(ledger) = self.ledger else {
             return self.buy(payment, None, &purchase, origin).await;
         };
+        let (digest, request) = (hex::encode(payment.digest()), visit.name());
+        let naming = Naming::of(payment.payload(), challenge, visit.target.authority, &digest, &request);
+        let ticket = match naming {
+            None => ticket,
+            Some(naming) => match naming.bind(ledger, payment.expires_at(), self.host.now()).await {
+                Ok(Named::Go(naming)) => ticket.named(Some(naming)),
+                Ok(named) => return answered_before(named),
+                Err(_) => return self.ledger_down(),
+            },
+        };
         let patience = visit.table.facilitator_timeout();
         let presentation = Presentation {
-            digest: hex::encode(payment.digest()),
-            request: visit.name(),
+            digest,
+            request,
             sale: purchase.sale(requirements, self.prices.version()),
             valid_until: payment.expires_at().0,
             verify_seconds: patience.as_secs(),
@@ -90,9 +101,18 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let (amount, idempotency_key) = (Amount::new(claim.value), ticket.idempotency_key());
         let paid = Paid { payer: claim.payer, asset, amount, network, idempotency_key };
         let purchase = Purchase { visit, challenge, version, paid };
+        let (digest, request) = (hex::encode(claim.digest), visit.name());
+        let ticket = match Naming::of(payload, challenge, visit.target.authority, &digest, &request) {
+            None => ticket,
+            Some(naming) => match naming.look(ledger).await {
+                Ok(Named::Go(naming)) => ticket.named(Some(naming)),
+                Ok(named) => return Some(answered_before(named)),
+                Err(_) => return Some(self.ledger_down()),
+            },
+        };
         let presentation = Presentation {
-            digest: hex::encode(claim.digest),
-            request: visit.name(),
+            digest,
+            request,
             sale: Sale::default(),
             valid_until: 0,
             verify_seconds: 0,
@@ -117,8 +137,14 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         Some(match reply {
             Reply::Owed { hold, receipt } => self.deliver(ticket.held(hold), &receipt, purchase, origin).await,
             Reply::Unknown { deadline } => self.unknown(&purchase.paid, deadline),
-            Reply::Refused { receipt } => challenge.settlement_refused(&receipt, version).into(),
+            Reply::Refused { receipt } => {
+                self.free(&ticket).await;
+                challenge.settlement_refused(&receipt, version).into()
+            }
             Reply::Busy { retry_after } => answer::in_progress(retry_after).into(),
+            Reply::Spent { receipt } if ticket.keeps_answer() => {
+                answer::answer_not_kept(receipt.as_ref(), version).into()
+            }
             Reply::Spent { receipt } => challenge.already_used(receipt.as_ref(), version).into(),
             Reply::Elsewhere => answer::bound_elsewhere().into(),
             Reply::NotKnown
@@ -184,7 +210,12 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let within = patience.saturating_sub(verifying).max(KEPT_FOR_SETTLING);
         match self.settle(&payment, attempt, ticket, within).await {
             Ok(Settlement::Settled(receipt)) => self.paid_answer(answer, &receipt, ticket.cloned(), purchase),
-            Ok(Settlement::Refused(receipt)) => challenge.settlement_refused(&receipt, version).into(),
+            Ok(Settlement::Refused(receipt)) => {
+                if let Some(ticket) = ticket {
+                    self.free(ticket).await;
+                }
+                challenge.settlement_refused(&receipt, version).into()
+            }
             Ok(Settlement::Unknown { deadline }) => self.unknown(paid, deadline),
             Err(answer) => answer.into(),
         }
@@ -291,8 +322,19 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     async fn release<T>(&self, ticket: Option<&Ticket>, answer: T) -> T {
         if let Some(ticket) = ticket {
             self.note(ticket, |hold| Command::Close { hold, outcome: Box::new(Outcome::Released) }).await;
+            self.free(ticket).await;
         }
         answer
+    }
+
+    /// Nothing was charged: another payment may come under the same identifier. If this is lost, none can until
+    /// the identifier is forgotten.
+    async fn free(&self, ticket: &Ticket) {
+        if let (Some(ledger), Some(naming)) = (self.ledger, ticket.naming())
+            && naming.free(ledger).await.is_err()
+        {
+            self.host.fault("the ledger cannot be reached; a payment identifier stays taken");
+        }
     }
 
     /// Writes what has happened. If that fails, the lease's end brings it out: the answer is not taken back.
@@ -311,6 +353,14 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Some(Destination::Elsewhere) => false,
             None => answer.status() >= 400 || answer.status() == 304,
         }
+    }
+}
+
+/// The answer to a payment whose identifier is bound already.
+fn answered_before<A>(named: Named) -> Answer<A> {
+    match named {
+        Named::Answered(answer) => Answer::Kept(answer),
+        Named::Taken | Named::Go(_) => answer::identifier_taken().into(),
     }
 }
 

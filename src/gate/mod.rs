@@ -8,6 +8,7 @@ mod accepted;
 pub mod answer;
 mod charge;
 mod free;
+mod naming;
 mod ticket;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::{
     client::Client,
     evm::keccak256,
+    extensions::payment_identifier,
     facilitator::Roster,
     origin::{Destination, PRICES_HEADER, destination, free_forward, relayed_answer_edits},
     ports::{Clock, Counter, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
@@ -128,7 +130,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         origin: &O,
     ) -> Answer<O::Answer> {
         let (request, table) = (visit.request, visit.table);
-        let challenge = Challenge::new(quote, &visit.target, visit.public_url(), request);
+        let challenge = Challenge::new(quote, &visit.target, visit.public_url(), self.ledger.is_some(), request);
         let payload = match http::read_payment(|name| request.header(name)) {
             // Who pays for HEAD would pay for nothing.
             Ok(Some(_)) | Err(_) if request.method().eq_ignore_ascii_case("HEAD") => return challenge.unpaid().into(),
@@ -136,6 +138,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Ok(None) => return self.without_payment(&quote, challenge, inquiry, visit, origin).await,
             Err(error) => return answer::bad_request(&error.to_string()).into(),
         };
+        if let Err(error) = payment_identifier::read(payload.get("extensions"), challenge.extensions()) {
+            return answer::bad_request(&error.to_string()).into();
+        }
         let (offers, now) = (challenge.offers(payload.version()), self.host.now());
         let judged = judge(&payload, offers, challenge.extensions(), now, table.smart_wallets()).or_else(|refusal| {
             // The client may have been quoted the price before an edit.
@@ -158,6 +163,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         match &mut answer {
             Answer::Ours(ours) => ours.headers.push(header),
             Answer::Origins { edits, .. } => edits.set.push(header),
+            // As it was given, with the document of that time.
+            Answer::Kept(_) => {}
         }
         answer
     }
@@ -250,14 +257,18 @@ impl<'a, R: Request> Visit<'a, R> {
         free_forward(self.target.origin(), path_and_query, &self.request.header_names())
     }
 
-    /// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
     fn methods(&self, method: &Method) -> Methods {
-        let overrides = |name: &String| METHOD_OVERRIDES.contains(&canonical_name(name).as_str());
-        if self.target.overrides_method() || self.request.header_names().iter().any(overrides) {
-            Methods::Any
-        } else {
-            method.readings()
-        }
+        methods_of(self.request, &self.target, method)
+    }
+}
+
+/// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
+pub fn methods_of(request: &impl Request, target: &Target<'_>, method: &Method) -> Methods {
+    let overrides = |name: &String| METHOD_OVERRIDES.contains(&canonical_name(name).as_str());
+    if target.overrides_method() || request.header_names().iter().any(overrides) {
+        Methods::Any
+    } else {
+        method.readings()
     }
 }
 

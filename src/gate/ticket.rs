@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use crate::{
     evm::{Address, Hash32},
-    ledger::{Command, Reply, object_name, payment_id},
+    ledger::{Command, KeptAnswer, Reply, object_name, payment_id},
     network::Network,
     ports::{Ledger, LedgerDown},
 };
+
+use super::naming::Naming;
 
 /// Where the ledger keeps a payment, and the hold we have on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,17 +17,41 @@ pub struct Ticket {
     object: String,
     nonce: String,
     hold: u32,
+    naming: Option<Naming>,
 }
 
 impl Ticket {
     /// The place of a payment, not held yet.
     pub(super) fn of(network: Network, asset: Address, payer: Address, nonce: &Hash32) -> Self {
-        Self { object: object_name(network, asset, payer), nonce: hex::encode(nonce), hold: 0 }
+        Self { object: object_name(network, asset, payer), nonce: hex::encode(nonce), hold: 0, naming: None }
     }
 
     /// The same with the hold the ledger gave.
     pub(super) fn held(self, hold: u32) -> Self {
         Self { hold, ..self }
+    }
+
+    /// The same with the payment's identifier.
+    pub(super) fn named(self, naming: Option<Naming>) -> Self {
+        Self { naming, ..self }
+    }
+
+    /// The payment's identifier.
+    pub(super) const fn naming(&self) -> Option<&Naming> {
+        self.naming.as_ref()
+    }
+
+    /// Whether the answer is to be kept when it has been given: the payment has an identifier.
+    pub const fn keeps_answer(&self) -> bool {
+        self.naming.is_some()
+    }
+
+    /// Keeps the answer, for when the same payment comes again under the same identifier.
+    pub async fn keep(&self, ledger: &impl Ledger, answer: KeptAnswer) -> Result<(), LedgerDown> {
+        match &self.naming {
+            Some(naming) => naming.keep(ledger, answer).await,
+            None => Ok(()),
+        }
     }
 
     /// Names the payment to the origin: the same for every attempt, and for nobody else's payment.

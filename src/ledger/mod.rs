@@ -5,6 +5,7 @@
 
 mod command;
 mod entry;
+mod identifier;
 mod payment;
 mod rules;
 
@@ -12,12 +13,18 @@ use crate::{evm::Address, network::Network};
 
 pub use command::{Command, Outcome, Presentation, Reply};
 pub use entry::{Entry, entry, payment_id};
+pub use identifier::{Identified, IdentifierCommand, IdentifierReply, KeptAnswer, MAX_KEPT_BODY_BYTES, identify};
 pub use payment::{Payment, Sale, State};
 pub use rules::{Alarm, CLERK_SECONDS, apply, on_alarm, wake};
 
 /// The name of the object that holds a payer's payments in a token. Stored data hangs on it: never change it.
 pub fn object_name(network: Network, asset: Address, payer: Address) -> String {
     format!("payments:v1:{network}:{asset}:{payer}").to_lowercase()
+}
+
+/// The name of the object that keeps what a payment identifier is bound to at a host.
+pub fn identifier_name(host: &str, id: &str) -> String {
+    format!("identifier:v1:{}:{id}", host.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -31,5 +38,6 @@ mod tests {
             name,
             "payments:v1:eip155:84532:0xabababababababababababababababababababab:0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"
         );
+        assert_eq!(identifier_name("Shop.example:8080", "pay_A-1"), "identifier:v1:shop.example:8080:pay_A-1");
     }
 }

@@ -24,7 +24,9 @@ use x402_edge::{
     client::Client,
     facilitator::Roster,
     gate::{Answer, Gate, OurAnswer},
-    ledger::{self, Command, Payment, Reply as LedgerReply},
+    ledger::{
+        self, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, Payment, Reply as LedgerReply,
+    },
     ports::{
         Background, Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, HeaderEdits, Journal, Ledger, LedgerDown,
         NoAnswer, Observation, Origin, OriginAnswer, Reply, Request,
@@ -122,6 +124,7 @@ pub struct World {
     pub ledger_fails_at_settling: Cell<bool>,
     pub roster: Rc<Roster>,
     pub clerks: RefCell<BTreeMap<String, Rc<Clerk<Memory, Outside, Outside>>>>,
+    pub identified: RefCell<BTreeMap<String, Identified>>,
     pub outside: Outside,
     /// Free requests taken, by counter and client.
     pub taken: RefCell<BTreeMap<(String, String), u64>>,
@@ -211,6 +214,7 @@ impl World {
             ledger_fails_at_settling: Cell::new(false),
             roster: Rc::default(),
             clerks: RefCell::default(),
+            identified: RefCell::default(),
             outside,
             taken: RefCell::default(),
             counter_down: Cell::new(false),
@@ -255,7 +259,15 @@ impl World {
     pub fn ours(&self, request: &FakeRequest) -> OurAnswer {
         match self.serve(request) {
             Answer::Ours(answer) => answer,
-            Answer::Origins { answer, .. } => unreachable!("the origin answered: {answer:?}"),
+            other => unreachable!("the origin answered, or a kept answer: {other:?}"),
+        }
+    }
+
+    /// The answer that was kept for this payment's identifier.
+    pub fn kept(&self, request: &FakeRequest) -> KeptAnswer {
+        match self.serve(request) {
+            Answer::Kept(answer) => *answer,
+            other => unreachable!("{other:?}"),
         }
     }
 
@@ -264,11 +276,15 @@ impl World {
             Answer::Origins { answer, edits, delivery } => {
                 // A client that takes all of it.
                 if let Some(ticket) = delivery {
+                    if ticket.keeps_answer() {
+                        let answer = KeptAnswer { status: answer.status, headers: vec![], body: "b2s=".to_owned() };
+                        now(ticket.keep(self, answer)).unwrap();
+                    }
                     let _ = now(ticket.tell(self, |hold| Command::Delivered { hold, whole: true }));
                 }
                 (answer, edits)
             }
-            Answer::Ours(answer) => unreachable!("we answered: {answer:?}"),
+            other => unreachable!("we answered: {other:?}"),
         }
     }
 
@@ -339,6 +355,16 @@ impl Ledger for World {
         let new = || Clerk::new(Memory::default(), self.outside.clone(), self.outside.clone(), self.roster.clone());
         let clerk = self.clerks.borrow_mut().entry(object.to_owned()).or_insert_with(new).clone();
         Ok(clerk.tell(nonce, command, within).await.unwrap())
+    }
+
+    async fn identify(&self, object: &str, command: IdentifierCommand) -> Result<IdentifierReply, LedgerDown> {
+        if self.ledger_down.get() {
+            return Err(LedgerDown);
+        }
+        let known = self.identified.borrow_mut().remove(object);
+        let (known, reply) = ledger::identify(known, command, self.outside.now());
+        self.identified.borrow_mut().extend(known.map(|known| (object.to_owned(), known)));
+        Ok(reply)
     }
 }
 

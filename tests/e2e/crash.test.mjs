@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parseAbiItem } from "viem";
 import { merchant, paymentHeaders, startWorld, USDC } from "./world.mjs";
-import { startWorkerd } from "./workers.mjs";
+import { startMiniflare } from "./workers.mjs";
 
 const PAYMENTS = 300;
 const PAYERS = 6;
@@ -26,13 +26,13 @@ function random(seed) {
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 describe("crashes", () => {
-  let world, storage, workerd;
+  let world, storage, gate;
   before(async () => {
     world = await startWorld();
     storage = mkdtempSync(join(tmpdir(), "x402-edge-ledger-"));
   });
   after(async () => {
-    workerd?.stop();
+    await gate?.stop();
     await world?.stop();
     if (storage) rmSync(storage, { recursive: true, force: true });
   });
@@ -41,13 +41,13 @@ describe("crashes", () => {
     const dice = random(402);
     // The chain is asked, so that a settlement which nobody saw end is found again with its transaction.
     const prices = { ...world.document, maxTimeoutSeconds: 3600, publicUrl: "https://shop.example", rpc: { "eip155:84532": [world.chain.url] } };
-    const start = () => startWorkerd({ prices, originUrl: world.site.url, storage });
-    workerd = await start();
+    const start = () => startMiniflare({ prices, originUrl: world.site.url, storage });
+    gate = await start();
     const payers = await Promise.all(Array.from({ length: PAYERS }, () => world.payer(BigInt(PAYMENTS) * CENT)));
     const signed = [];
     for (let index = 0; index < PAYMENTS; index++) {
       const path = `/paid/item-${index}`;
-      signed.push({ path, headers: await paymentHeaders(payers[index % PAYERS], `${workerd.url}${path}`) });
+      signed.push({ path, headers: await paymentHeaders(payers[index % PAYERS], `${gate.url}${path}`) });
     }
     let done = 0;
     const stay = new Map();
@@ -57,7 +57,7 @@ describe("crashes", () => {
       const seen = [];
       for (let attempt = 0; attempt < 1000; attempt++) {
         try {
-          const response = await fetch(`${workerd.url}${path}`, { headers });
+          const response = await fetch(`${gate.url}${path}`, { headers });
           const body = await response.text();
           seen.push(response.status);
           if (response.status === 200) {
@@ -84,8 +84,8 @@ describe("crashes", () => {
     const killer = async () => {
       for (let kill = 0; kill < KILLS && done < PAYMENTS; kill++) {
         await pause(150 + 500 * dice());
-        workerd.stop();
-        workerd = await start();
+        await gate.kill();
+        gate = await start();
       }
     };
     await Promise.all([killer(), ...Array.from({ length: 30 }, client)]);
@@ -96,6 +96,12 @@ describe("crashes", () => {
     const event = parseAbiItem("event Transfer(address indexed from, address indexed to, uint256 value)");
     const transfers = await world.chain.chain.getLogs({ address: USDC, event, args: { to: merchant.address }, fromBlock: 0n });
     assert.equal(transfers.length, PAYMENTS);
+    // Every transfer is in the owner's books, with its transaction, once.
+    const paid = () => gate.books("SELECT * FROM payments WHERE state = 'delivered'");
+    let rows = await paid();
+    for (const end = Date.now() + 60_000; rows.length < PAYMENTS && Date.now() < end; rows = await paid()) await pause(200);
+    const hashes = (all) => all.sort().join();
+    assert.equal(hashes(rows.map(({ transaction }) => transaction)), hashes(transfers.map(({ transactionHash }) => transactionHash)));
     // The origin saw a payment again only where its answer had not been delivered.
     const keys = world.site.requests.map(({ headers }) => headers["idempotency-key"]);
     assert.equal(new Set(keys).size, PAYMENTS);

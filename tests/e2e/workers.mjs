@@ -3,17 +3,25 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { env, root } from "../../dev/tools.mjs";
 
 export const COMPATIBILITY_DATE = readFileSync(join(root, "wrangler.toml"), "utf8").match(/compatibility_date = "(.+)"/)[1];
 
+/** The workerd processes that this one has started. */
+function workerds() {
+  const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" }).split("\n");
+  const processes = lines.map((line) => line.trim().split(/\s+/));
+  return processes.filter(([, parent, name]) => Number(parent) === process.pid && name?.endsWith("workerd")).map(([pid]) => Number(pid));
+}
+
 /**
- * The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. With `persist`,
- * a folder, storage outlives the Worker, and `prices` may be left out; `cf` is what Cloudflare would say of clients.
+ * The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. With `storage`,
+ * a folder, everything is kept there, the document too, and `kill` ends it as a power cut would. `cf` is what
+ * Cloudflare would say of clients.
  */
-export async function startMiniflare({ prices, originUrl, folder = "build", ledger = true, history = true, persist, cf, extraWorkers = [], ...options }) {
+export async function startMiniflare({ prices, originUrl, storage, cf, folder = "build", ledger = true, history = true, extraWorkers = [], ...options }) {
   const object = (className) => ({ className, useSQLite: true });
   const gate = {
     name: "gate",
@@ -30,26 +38,34 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
     bindings: originUrl ? { ORIGIN_URL: originUrl } : {},
     ...options,
   };
-  const kept = persist ? { kvPersist: join(persist, "kv"), durableObjectsPersist: join(persist, "do"), d1Persist: join(persist, "d1") } : {};
+  const shared = storage ? { kvPersist: join(storage, "kv"), d1Persist: join(storage, "d1"), durableObjectsPersist: join(storage, "objects") } : {};
   if (cf) {
-    kept.cf = join(mkdtempSync(join(tmpdir(), "x402-edge-")), "cf.json");
-    writeFileSync(kept.cf, JSON.stringify(cf));
+    shared.cf = join(mkdtempSync(join(tmpdir(), "x402-edge-")), "cf.json");
+    writeFileSync(shared.cf, JSON.stringify(cf));
   }
-  const miniflare = new Miniflare({ log: new Log(LogLevel.NONE), handleRuntimeStdio: () => {}, workers: [gate, ...extraWorkers], ...kept });
+  const before = new Set(workerds());
+  const miniflare = new Miniflare({ ...shared, log: new Log(LogLevel.NONE), handleRuntimeStdio: () => {}, workers: [gate, ...extraWorkers] });
   const kv = await miniflare.getKVNamespace("PRICES");
   const put = async (document) => {
     if (document === undefined) await kv.delete("prices");
     else await kv.put("prices", typeof document === "string" ? document : JSON.stringify(document));
   };
-  if (prices !== undefined || !persist) await put(prices);
+  if (prices !== undefined || !storage) await put(prices);
   const url = String(await miniflare.ready).replace(/\/$/, "");
   /** Rows of the owner's books; none while there is no table yet. */
   const books = async (sql) => (await miniflare.getD1Database("DB")).prepare(sql).all().then(({ results }) => results, (error) => {
     if (/no such table/.test(error.message)) return [];
     throw error;
   });
+  const [pid] = workerds().filter((pid) => !before.has(pid));
+  const kill = async () => {
+    process.kill(pid, "SIGKILL");
+    await miniflare.dispose();
+  };
   const reconcile = async () => (await miniflare.getWorker()).scheduled({ cron: "7 * * * *" });
-  return { url, put, books, reconcile, stop: () => miniflare.dispose() };
+  // As if the request came from anywhere, to any host: `cf` in the options is what Cloudflare knows of the client.
+  const dispatch = (target, init) => miniflare.dispatchFetch(target, init);
+  return { url, put, books, reconcile, kill, dispatch, stop: () => miniflare.dispose() };
 }
 
 /** A KV that fails. */
@@ -79,7 +95,6 @@ const config :Workerd.Config = (
     (name = "gate", worker = .gate),
     (name = "kv", external = (address = "127.0.0.1:${kv.address().port}", http = ())),
     (name = "internet", network = (allow = ["public", "private", "local"])),
-    ${storage ? `(name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),` : ""}
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "gate")],
 );

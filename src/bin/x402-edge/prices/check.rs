@@ -1,0 +1,105 @@
+//! `prices check`: everything that is wrong with a document, before the Worker sees it.
+
+use serde_json::{Value, json};
+use x402_edge::prices::PriceTable;
+
+use super::{
+    problem,
+    source::{FileArgument, Source},
+    token::{self, Finding},
+    version_of,
+};
+use crate::{
+    failure::Failure,
+    terminal::{Ink, count, harmless, paint, print, print_json},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  x402-edge prices check
+  x402-edge prices check shop.json --rpc https://sepolia.base.org
+  jq '.grace = 60' prices.json | x402-edge prices check -
+
+Exit codes: 0 the document is good, 1 it has problems, 2 it cannot be read, 3 the chain cannot be asked.";
+
+/// Check a document as the Worker does: all problems at once, with line and column.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    file: FileArgument,
+    /// JSON-RPC of a chain: what its tokens say of themselves is compared with the document. May be given several
+    /// times, once for each chain.
+    #[arg(long, value_name = "URL")]
+    rpc: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let source = Source::read(&arguments.file.file)?;
+    let table = match problem::read(&source) {
+        Ok(table) => table,
+        Err(problems) => {
+            if arguments.json {
+                let problems: Vec<Value> = problems.iter().map(problem::Problem::to_json).collect();
+                print_json(&json!({ "file": source.name, "good": false, "problems": problems }))?;
+            } else {
+                print(&problem::told(&source.name, &problems))?;
+                print(&paint(Ink::Red, &format!("{}: {}", source.name, count(problems.len(), "problem"))))?;
+            }
+            return Err(Failure::Told);
+        }
+    };
+    let mut findings = Vec::new();
+    for url in &arguments.rpc {
+        findings.extend(token::compare(&table, url)?);
+    }
+    let good = findings.iter().all(|finding| finding.contradictions.is_empty());
+    let warnings = warnings(&source, &table);
+    if arguments.json {
+        print_json(&json!({
+            "file": source.name,
+            "good": good,
+            "problems": [],
+            "warnings": warnings,
+            "version": version_of(&source.text),
+            "routes": table.len(),
+            "tokens": findings.iter().map(Finding::to_json).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        for warning in &warnings {
+            print(&format!("{} {warning}", paint(Ink::Yellow, &format!("{}: warning:", source.name))))?;
+        }
+        for finding in &findings {
+            print(&chain_text(&source.name, finding))?;
+        }
+        if good {
+            print(&format!("{} {}", paint(Ink::Green, "good:"), summary(&source, &table)))?;
+        }
+    }
+    if good { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// What the chain says of one token.
+fn chain_text(name: &str, finding: &Finding) -> String {
+    let token = harmless(&finding.name());
+    if finding.contradictions.is_empty() {
+        return format!("{} {token} is what the document says", paint(Ink::Green, "good:"));
+    }
+    let lines: Vec<String> = finding
+        .contradictions
+        .iter()
+        .map(|text| format!("{} {token}: {}", paint(Ink::Bold, &format!("{name}:")), harmless(text)))
+        .collect();
+    lines.join("\n")
+}
+
+fn warnings(_source: &Source, _table: &PriceTable) -> Vec<String> {
+    Vec::new()
+}
+
+fn summary(source: &Source, table: &PriceTable) -> String {
+    format!("{}, version {}, {}", source.name, version_of(&source.text), count(table.len(), "route"))
+}
