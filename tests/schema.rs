@@ -346,22 +346,22 @@ fn what_the_parser_takes_the_schema_takes() {
     let config = ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() };
     TestRunner::new(config)
         .run(&changes, |changes| {
-            let mut changed = document.clone();
+            let mut mutated = document.clone();
             for (place, value, name, rename) in changes {
                 let place = &places[place];
                 let (parent, _) = place.rsplit_once('/').unwrap();
-                if !changed.pointer(parent).is_some_and(Value::is_object) {
+                if !mutated.pointer(parent).is_some_and(Value::is_object) {
                     continue;
                 }
                 let place = if rename { format!("{parent}/{}", name.replace('/', "~1")) } else { place.clone() };
-                changed = with(changed, &place, value.map(|value| values[value].clone()));
+                mutated = with(mutated, &place, value.map(|value| values[value].clone()));
             }
-            if parser_accepts(&changed) {
+            if parser_accepts(&mutated) {
                 good.set(good.get() + 1);
-                prop_assert!(schema.accepts(&changed), "the schema refuses {changed:#}");
+                prop_assert!(schema.accepts(&mutated), "the schema refuses {mutated:#}");
             } else {
                 bad.set(bad.get() + 1);
-                seen_through.set(seen_through.get() + u32::from(!schema.accepts(&changed)));
+                seen_through.set(seen_through.get() + u32::from(!schema.accepts(&mutated)));
             }
             Ok(())
         })

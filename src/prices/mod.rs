@@ -7,6 +7,7 @@ mod challenge;
 mod decision;
 mod diagnosis;
 mod document;
+mod fnv;
 mod headers;
 mod history;
 mod host;
