@@ -1,12 +1,16 @@
 //! A quick hash for tables whose keys the owner wrote: nobody else can make them collide.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasherDefault, Hasher},
+};
 
 /// FNV-1a, 64 bits.
 #[derive(Debug, Clone)]
 pub(super) struct Fnv(u64);
 
-pub(super) type FnvMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<Fnv>>;
+pub(super) type FnvMap<K, V> = HashMap<K, V, BuildHasherDefault<Fnv>>;
+pub(super) type FnvSet<T> = HashSet<T, BuildHasherDefault<Fnv>>;
 
 impl Default for Fnv {
     fn default() -> Self {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::{
     Diagnosis,
     diagnosis::{keep, meant},
-    fnv::FnvMap,
+    fnv::FnvSet,
 };
 
 /// Problems after which nothing is suggested any more.
@@ -128,14 +128,10 @@ impl<'a> Node<'a> {
         };
         let mut members: Vec<(String, Self)> = Vec::with_capacity(pairs.len());
         let few = pairs.len() <= FEW;
-        let mut seen: FnvMap<String, ()> = FnvMap::default();
+        let mut seen: FnvSet<String> = FnvSet::default();
         for (key, raw) in pairs {
             let node = self.child(&key, raw);
-            let is_new = if few {
-                members.iter().all(|(known, _)| *known != key)
-            } else {
-                seen.insert(key.clone(), ()).is_none()
-            };
+            let is_new = if few { members.iter().all(|(known, _)| *known != key) } else { seen.insert(key.clone()) };
             if is_new {
                 members.push((key, node));
             } else {
