@@ -204,6 +204,25 @@ fn observing_serves_free_and_counts() {
 }
 
 #[test]
+fn a_browser_that_asks_before_a_free_request_asks_the_site() {
+    let ask = FakeRequest::new("OPTIONS", URL)
+        .with("Access-Control-Request-Method", "GET")
+        .with("Origin", "https://app.example");
+    for more in [
+        json!({"mode": "observe"}),
+        json!({"rules": [{"when": {"header": {"Origin": "https://app.example"}}, "free": true}]}),
+    ] {
+        let world = world(&one_cent(&more));
+        assert_eq!(status(&world, &ask), 200, "{more}");
+        assert_eq!(world.calls(), [ORIGIN]);
+        assert!(world.observed.borrow().is_empty(), "nothing is sold to it");
+    }
+    let world = world(&one_cent(&json!({})));
+    assert_eq!(status(&world, &ask), 204);
+    assert_eq!(world.calls(), [""; 0]);
+}
+
+#[test]
 fn a_share_of_clients_is_charged() {
     let world = world(&one_cent(&json!({"rollout": 0.5})));
     let (mut charged, mut free) = (0, 0);
