@@ -91,10 +91,16 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         };
         let visit = Visit { request, target, table };
 
-        if is_preflight(&method, request) && visit.is_priced(target.path) {
-            return answer::preflight(request).into();
-        }
         let (methods, client, headers) = (visit.methods(&method), request.client(), RequestHeaders(request));
+        if is_preflight(&method, request) && visit.is_priced(target.path) {
+            // For the request that follows. Where that one is free, the site speaks for itself.
+            return match table.decide(&visit.inquiry(&Methods::Any, &headers, &client)) {
+                Decision::Unpriced | Decision::Free(_) | Decision::Observed(_) | Decision::OutsideRollout(_) => {
+                    self.relay(&visit, relayed_answer_edits(), origin).await
+                }
+                Decision::Priced(_) | Decision::Denied(_) | Decision::Ambiguous(_) => answer::preflight(request).into(),
+            };
+        }
         let inquiry = visit.inquiry(&methods, &headers, &client);
         match table.decide(&inquiry) {
             Decision::Unpriced => self.relay(&visit, HeaderEdits::default(), origin).await,

@@ -9,17 +9,40 @@ use super::{
     decision::Quote,
     diagnosis::{keep, meant},
     json::Node,
-    offer,
-    resource::{self, read_resource},
+    offer::read_object,
+    resource::read_resource,
     rule::read_rules,
     scope::Scope,
     target::Target,
-    terms,
     token::Tokens,
     when::Holds,
 };
 
-const OWN_KEYS: [&str; 6] = ["rules", "mode", "rollout", "quota", "challenge", "extensions"];
+/// The keys of an entry: of its offer or other terms, of what is sold, and its own.
+const KEYS: [&str; 22] = [
+    "price",
+    "description",
+    "mimeType",
+    "rules",
+    "accepts",
+    "free",
+    "deny",
+    "network",
+    "payTo",
+    "asset",
+    "maxTimeoutSeconds",
+    "scheme",
+    "extra",
+    "resource",
+    "serviceName",
+    "tags",
+    "iconUrl",
+    "extensions",
+    "mode",
+    "rollout",
+    "quota",
+    "challenge",
+];
 
 /// A longer URL is named without its query, or by its origin alone: with it the 402's header would be longer
 /// than clients take.
@@ -67,16 +90,14 @@ impl Route {
         let pattern = Pattern::parse(path, fold_case).map_err(|error| Diagnosis::new(&node.pointer, error.to_string()));
         let pattern = keep(pattern, problems);
         let method = keep(read_method(method, &node.pointer), problems);
-        let allowed: Vec<&str> =
-            resource::KEYS.into_iter().chain(OWN_KEYS).chain(terms::KEYS).chain(offer::KEYS).collect();
-        let members = node.members(&allowed, problems)?;
+        let members = node.members(&KEYS, problems)?;
         let rules = members.get("rules").map_or_else(Vec::new, |node| read_rules(node, scope, tokens, problems));
         let terms = Terms::read(node, &members, scope, tokens, problems);
         let (mode, rollout) = scope.charging(&members, problems);
         let quota = members.get("quota").and_then(|node| Quota::read(node, problems));
         let challenge = members.read("challenge", |node| node.word(&["401"]), problems);
         let resource = read_resource(&members, problems);
-        let extensions = members.get("extensions").map_or_else(Map::new, |node| offer::read_object(node, problems));
+        let extensions = members.get("extensions").map_or_else(Map::new, |node| read_object(node, problems));
         let is_paid = |terms: &Terms| matches!(terms, Terms::Offers(_));
         let anything_paid = terms.as_ref().is_none_or(is_paid) || rules.iter().any(|rule| is_paid(rule.terms()));
         for key in ["quota", "challenge"] {
