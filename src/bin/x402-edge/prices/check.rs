@@ -7,7 +7,7 @@ use super::{
     problem,
     source::{FileArgument, Source},
     token::{self, Finding},
-    version_of,
+    version_of, weight,
 };
 use crate::{
     failure::Failure,
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         findings.extend(token::compare(&table, url)?);
     }
     let good = findings.iter().all(|finding| finding.contradictions.is_empty());
-    let warnings = warnings(&source, &table);
+    let warnings: Vec<String> = weight::warning(&source.text, &table).into_iter().collect();
     if arguments.json {
         print_json(&json!({
             "file": source.name,
@@ -94,10 +94,6 @@ fn chain_text(name: &str, finding: &Finding) -> String {
         .map(|text| format!("{} {token}: {}", paint(Ink::Bold, &format!("{name}:")), harmless(text)))
         .collect();
     lines.join("\n")
-}
-
-fn warnings(_source: &Source, _table: &PriceTable) -> Vec<String> {
-    Vec::new()
 }
 
 fn summary(source: &Source, table: &PriceTable) -> String {

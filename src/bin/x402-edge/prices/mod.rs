@@ -28,6 +28,7 @@ mod subject;
 mod sums;
 mod token;
 mod traffic;
+mod weight;
 mod wrangler;
 
 use std::process::ExitCode;

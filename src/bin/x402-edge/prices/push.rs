@@ -9,11 +9,11 @@ use super::{
     live::Place,
     problem,
     source::{FileArgument, Source},
-    version_of,
+    version_of, weight,
 };
 use crate::{
     failure::Failure,
-    terminal::{Ink, paint, print},
+    terminal::{Ink, paint, print, say},
 };
 
 const EXAMPLES: &str = "\
@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = Source::read(&arguments.file.file)?;
     let table = problem::read_or_tell(&source)?;
+    if let Some(warning) = weight::warning(&source.text, &table) {
+        say(&format!("{}: warning: {warning}", source.name));
+    }
     let place = &arguments.place;
     place.say_default();
     let live = place.document()?;
