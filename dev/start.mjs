@@ -99,5 +99,6 @@ ${bold("The paywall is up:")} ${site} ${dim("(Ctrl-C ends everything)")}
   Change a price:     edit examples/prices.json, then
                       npm run -s prices -- push examples/prices.json --local
   Is it in order?     ${site}/.x402/status
+  What was paid?      npm run -s ledger
 `);
 }

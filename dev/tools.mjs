@@ -81,12 +81,14 @@ function installRustInWorkersBuilds() {
   return output("rustc", ["--version"]);
 }
 
-/** The packages of package-lock.json, installed where they are missing or old. */
-export function needPackages(folder = root) {
+/** The packages of package-lock.json, installed where they are missing or old; what npm says goes to `stdout`. */
+export function needPackages(folder = root, stdout = 1) {
   const [lock, installed] = ["package-lock.json", "node_modules/.package-lock.json"].map((name) => join(folder, name));
   if (existsSync(installed) && isNewer(installed, lock)) return;
-  step(`Installing npm packages${folder === root ? "" : ` for ${folder.slice(root.length)}`}`);
-  run("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"], { cwd: folder, shell: process.platform === "win32" });
+  const text = `Installing npm packages${folder === root ? "" : ` for ${folder.slice(root.length)}`}`;
+  if (stdout === 1) step(text);
+  else console.error(text);
+  run("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"], { cwd: folder, shell: process.platform === "win32", stdio: ["inherit", stdout, 2] });
 }
 
 const isNewer = (file, other) => statSync(file).mtimeMs >= statSync(other).mtimeMs;

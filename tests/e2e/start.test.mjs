@@ -71,6 +71,27 @@ describe("npm start", () => {
       assert.equal(await free.ended, 1);
       assert.match(free.text(), /asks for no payment/);
 
+      // The owner's books have every payment, once each is written.
+      let rows = [];
+      for (const end = Date.now() + 60_000; rows.filter(({ state }) => state === "delivered").length < 3 && Date.now() < end;) {
+        const ledger = runScript("ledger", ["--json", "--from", "2026-01-01"], variables);
+        assert.equal(await ledger.ended, 0, ledger.text());
+        rows = JSON.parse(ledger.text().replace(/^reading the local books.*$/m, ""));
+      }
+      assert.deepEqual(rows.map(({ route, amount }) => `${route} ${amount}`), ["GET /articles/:slug 10000", "/api/* 1000", "/events 20000"]);
+      for (const row of rows) {
+        assert.match(row.transaction, /^0x[0-9a-f]{64}$/);
+        assert.match(row.time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+      }
+      const sheet = runScript("ledger", ["--csv", "--local"], variables);
+      assert.equal(await sheet.ended, 0, sheet.text());
+      const [head, ...lines] = sheet.text().trim().split("\r\n");
+      assert.match(head, /^time,state,host,route,method,payer,pay_to,network,asset,amount,transaction/);
+      assert.equal(lines.length, 3);
+      const later = runScript("ledger", ["--json", "--local", "--from", "2100-01-01"], variables);
+      assert.equal(await later.ended, 0);
+      assert.deepEqual(JSON.parse(later.text()), []);
+
       const second = runScript("start", [], variables);
       assert.equal(await second.ended, 1);
       for (const name of NAMES) assert.match(second.text(), new RegExp(`in use: stop the program that holds it, or set ${name}`));
@@ -87,6 +108,19 @@ describe("npm start", () => {
       }
       rmSync(state, { recursive: true, force: true });
     }
+  });
+
+  test("ledger_explains_itself", async () => {
+    for (const [args, code] of [[["--help"], 0], [["--nonsense"], 2], [["--csv", "--json"], 2], [["--local", "--remote"], 2], [["--from", "soon"], 2], [["--from", "2026-02-01", "--to", "2026-01-01"], 2]]) {
+      const ledger = runScript("ledger", args, {});
+      assert.equal(await ledger.ended, code, String(args));
+      assert.match(ledger.text(), /usage: npm run -s ledger|is no time|is later than/);
+    }
+    const state = mkdtempSync(join(tmpdir(), "x402-edge-state-"));
+    const empty = runScript("ledger", ["--json", "--local", "--persist-to", state], {});
+    assert.equal(await empty.ended, 0, empty.text());
+    assert.deepEqual(JSON.parse(empty.text()), []);
+    rmSync(state, { recursive: true, force: true });
   });
 
   test("pay_explains_itself", async () => {
