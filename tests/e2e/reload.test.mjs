@@ -156,14 +156,14 @@ describe("reload", () => {
 });
 
 describe("a price quoted before an edit", () => {
-  let storage, world;
+  let persist, world;
   before(async () => {
-    storage = mkdtempSync(join(tmpdir(), "x402-edge-persist-"));
-    world = await startWorld({ worker: { storage } });
+    persist = mkdtempSync(join(tmpdir(), "x402-edge-persist-"));
+    world = await startWorld({ worker: { persist } });
   });
   after(async () => {
     await world?.stop();
-    rmSync(storage, { recursive: true, force: true });
+    rmSync(persist, { recursive: true, force: true });
   });
 
   test("it_is_honoured_by_running_and_new_isolates_and_not_where_the_owner_says_no", async () => {
@@ -178,7 +178,7 @@ describe("a price quoted before an edit", () => {
     assert.equal(running.status, 200, await running.text());
     assert.equal(await world.earned(), 10_000n);
 
-    const fresh = await startMiniflare({ storage, originUrl: world.site.url });
+    const fresh = await startMiniflare({ persist, originUrl: world.site.url });
     try {
       // The very first request of a new isolate.
       const response = await fetch(url(fresh), { headers: second });

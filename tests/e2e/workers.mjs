@@ -17,11 +17,10 @@ function workerds() {
 }
 
 /**
- * The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. With `storage`,
- * a folder, everything is kept there, the document too, and `kill` ends it as a power cut would. `cf` is what
- * Cloudflare would say of clients.
+ * The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. With `persist`,
+ * a folder, storage outlives the Worker, which `kill` ends as a power cut would, and `prices` may be left out; `cf` is what Cloudflare would say of clients.
  */
-export async function startMiniflare({ prices, originUrl, storage, cf, folder = "build", ledger = true, history = true, extraWorkers = [], ...options }) {
+export async function startMiniflare({ prices, originUrl, folder = "build", ledger = true, history = true, persist, cf, extraWorkers = [], ...options }) {
   const object = (className) => ({ className, useSQLite: true });
   const gate = {
     name: "gate",
@@ -38,19 +37,19 @@ export async function startMiniflare({ prices, originUrl, storage, cf, folder = 
     bindings: originUrl ? { ORIGIN_URL: originUrl } : {},
     ...options,
   };
-  const shared = storage ? { kvPersist: join(storage, "kv"), d1Persist: join(storage, "d1"), durableObjectsPersist: join(storage, "objects") } : {};
+  const kept = persist ? { kvPersist: join(persist, "kv"), durableObjectsPersist: join(persist, "do"), d1Persist: join(persist, "d1") } : {};
   if (cf) {
-    shared.cf = join(mkdtempSync(join(tmpdir(), "x402-edge-")), "cf.json");
-    writeFileSync(shared.cf, JSON.stringify(cf));
+    kept.cf = join(mkdtempSync(join(tmpdir(), "x402-edge-")), "cf.json");
+    writeFileSync(kept.cf, JSON.stringify(cf));
   }
   const before = new Set(workerds());
-  const miniflare = new Miniflare({ ...shared, log: new Log(LogLevel.NONE), handleRuntimeStdio: () => {}, workers: [gate, ...extraWorkers] });
+  const miniflare = new Miniflare({ log: new Log(LogLevel.NONE), handleRuntimeStdio: () => {}, workers: [gate, ...extraWorkers], ...kept });
   const kv = await miniflare.getKVNamespace("PRICES");
   const put = async (document) => {
     if (document === undefined) await kv.delete("prices");
     else await kv.put("prices", typeof document === "string" ? document : JSON.stringify(document));
   };
-  if (prices !== undefined || !storage) await put(prices);
+  if (prices !== undefined || !persist) await put(prices);
   const url = String(await miniflare.ready).replace(/\/$/, "");
   /** Rows of the owner's books; none while there is no table yet. */
   const books = async (sql) => (await miniflare.getD1Database("DB")).prepare(sql).all().then(({ results }) => results, (error) => {
