@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 const PAY_TO: &str = "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB";
 
+const USDC: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+
 /// A folder of its own for a test, gone afterwards.
 struct Folder(PathBuf);
 
@@ -426,7 +428,7 @@ fn diff_tells_what_changes_and_what_it_earns() {
     let json = folder.prices(&["diff", "--against", "old.json", "--urls", "urls.txt"], "").json();
     let effect = &json["effect"];
     assert_eq!((&effect["requests"], &effect["unreadLines"]), (&json!(1003), &json!(1)));
-    let usdc = |amount: &str| json!([{"token": "USDC on eip155:84532", "decimals": 6, "amount": amount}]);
+    let usdc = |amount: &str| json!([{"ticker": "USDC", "network": "eip155:84532", "asset": USDC, "decimals": 6, "amount": amount}]);
     assert_eq!(effect["total"], json!({"before": usdc("11000000"), "after": usdc("25000000")}));
     let a = effect["routes"].as_array().unwrap().iter().find(|route| route["route"] == "/a").unwrap();
     assert_eq!(a["before"], json!({"requests": 1000, "revenue": usdc("10000000")}));
