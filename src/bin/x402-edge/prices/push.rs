@@ -1,5 +1,7 @@
 //! `prices push`: a checked document becomes the live one.
 
+use x402_edge::prices::PriceTable;
+
 use super::{
     changes::Changes,
     diff,
@@ -62,9 +64,10 @@ pub(crate) fn replace(
     if live == Some(text) {
         return print(&format!("version {} is live already", version_of(text)));
     }
-    if let Some(live) = live.filter(|live| entries.last().is_none_or(|last| last.version != version_of(live))) {
-        history::add(place, &entries, live, "was live, put by other means")?;
-        entries = history::list(place)?;
+    // A bad one was never in force.
+    let in_force = live.filter(|live| PriceTable::parse(live).is_ok());
+    if let Some(live) = in_force.filter(|live| entries.last().is_none_or(|last| last.version != version_of(live))) {
+        entries.push(history::add(place, &entries, live, "was live, put by other means")?);
     }
     // History first: what is live can always be come back to.
     history::add(place, &entries, text, note)?;
