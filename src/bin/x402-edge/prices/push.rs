@@ -4,7 +4,7 @@ use x402_edge::prices::PriceTable;
 
 use super::{
     changes::Changes,
-    diff,
+    check, diff,
     history::{self, Entry},
     live::Place,
     problem,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    terminal::{Ink, paint, print},
+    terminal::{Ink, paint, print, say},
 };
 
 const EXAMPLES: &str = "\
@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = Source::read(&arguments.file.file)?;
     let table = problem::read_or_tell(&source)?;
+    for warning in check::warnings(&source, &table) {
+        say(&format!("{}: warning: {warning}", source.name));
+    }
     let place = &arguments.place;
     place.say_default();
     let live = place.document()?;
