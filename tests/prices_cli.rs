@@ -166,6 +166,9 @@ fn check_says_where_a_text_stops_being_json() {
     let told = folder.prices(&["check", "latin1.json"], "");
     assert_eq!(told.code, 1);
     assert!(told.out.contains("not UTF-8: see byte 10"), "{}", told.out);
+    let marked = folder.prices(&["check", "-"], "\u{feff}{\"routes\": {}}");
+    assert_eq!(marked.code, 1);
+    assert!(marked.out.contains("byte order mark"), "{}", marked.out);
 }
 
 #[test]
