@@ -180,6 +180,17 @@ fn check_says_the_version_that_the_worker_says() {
 }
 
 #[test]
+fn check_warns_of_what_the_free_plan_cannot_read() {
+    let folder = Folder::new("free-plan");
+    let routes = |count: usize| (0..count).map(|n| (format!("/x/{n}"), json!({"price": "$0.01"}))).collect::<Value>();
+    let few = folder.prices(&["check", "-"], &document(&routes(100)));
+    assert_eq!((few.code, few.out.lines().count()), (0, 1), "{}", few.out);
+    let many = folder.prices(&["check", "-", "--json"], &document(&routes(2_000)));
+    assert_eq!(many.code, 0);
+    assert!(many.json()["warnings"][0].as_str().unwrap().contains("Free plan a request has 10 ms"), "{}", many.out);
+}
+
+#[test]
 fn what_cannot_be_done_is_said_on_stderr_with_exit_code_2() {
     let folder = Folder::new("usage");
     for (arguments, told) in [

@@ -7,6 +7,7 @@ mod challenge;
 mod decision;
 mod diagnosis;
 mod document;
+mod effort;
 mod fnv;
 mod headers;
 mod history;
@@ -38,6 +39,7 @@ mod wildcard;
 
 pub use decision::{Ambiguity, Decision, Quote};
 pub use diagnosis::Diagnosis;
+pub use effort::{FREE_PLAN_MILLIS, reading_millis};
 pub use headers::{Headers, canonical_name};
 pub use history::{Ask, History, Replaced, Seen, Told};
 pub use inquiry::Inquiry;

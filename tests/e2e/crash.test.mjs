@@ -41,7 +41,7 @@ describe("crashes", () => {
     const dice = random(402);
     // The chain is asked, so that a settlement which nobody saw end is found again with its transaction.
     const prices = { ...world.document, maxTimeoutSeconds: 3600, publicUrl: "https://shop.example", rpc: { "eip155:84532": [world.chain.url] } };
-    const start = () => startMiniflare({ prices, originUrl: world.site.url, storage });
+    const start = () => startMiniflare({ prices, originUrl: world.site.url, persist: storage });
     gate = await start();
     const payers = await Promise.all(Array.from({ length: PAYERS }, () => world.payer(BigInt(PAYMENTS) * CENT)));
     const signed = [];

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,8 +20,8 @@ const program = join(root, "dev", "x402-edge.mjs");
 const head = { payTo: merchant.address, network: "eip155:84532", facilitators: ["http://127.0.0.1:9"] };
 
 /** Runs the tool in a folder and gives what it said. */
-async function prices(folder, args, input = "") {
-  const child = spawn("node", [program, "prices", ...args], { cwd: folder, env: quiet });
+async function prices(folder, args, input = "", variables = {}) {
+  const child = spawn("node", [program, "prices", ...args], { cwd: folder, env: { ...quiet, ...variables } });
   let [out, err] = ["", ""];
   child.stdout.on("data", (text) => { out += text; });
   child.stderr.on("data", (text) => { err += text; });
@@ -154,6 +155,64 @@ describe("prices with wrangler", { concurrency: 4 }, () => {
       const { status, stdout, stderr } = spawnSync(command, args, { cwd: join(root, "examples"), env: quiet, encoding: "utf8" });
       assert.equal(status, 0, stderr);
       assert.match(stdout, /^good: news\.json, version /);
+    }
+  });
+});
+
+/** As much of Cloudflare's API as wrangler asks of KV. */
+async function startCloudflare() {
+  const values = new Map();
+  const server = createServer(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const { pathname, searchParams } = new URL(request.url, "http://x");
+    const [, kind, key = ""] = pathname.match(/^\/client\/v4\/accounts\/acc\/storage\/kv\/namespaces\/ns\/(values|keys)(?:\/(.+))?$/) ?? [];
+    const answer = (status, body) => response.writeHead(status, { "content-type": "application/json" }).end(typeof body === "string" ? body : JSON.stringify(body));
+    const done = (result) => answer(200, { success: true, errors: [], messages: [], result, result_info: { cursor: "" } });
+    const name = decodeURIComponent(key);
+    if (request.headers.authorization !== "Bearer secret") answer(403, { success: false, errors: [{ code: 10000, message: "Authentication error" }] });
+    else if (kind === "keys") done([...values.keys()].filter((known) => known.startsWith(searchParams.get("prefix") ?? "")).map((known) => ({ name: known, metadata: values.get(known).metadata })));
+    else if (kind === "values" && request.method === "PUT") {
+      const form = await new Response(Buffer.concat(chunks), { headers: { "content-type": request.headers["content-type"] } }).formData().catch(() => null);
+      const value = form ? await form.get("value").text() : Buffer.concat(chunks).toString("utf8");
+      values.set(name, { value, metadata: JSON.parse(form?.get("metadata") ?? "null") ?? undefined });
+      done(null);
+    } else if (kind === "values" && values.has(name)) answer(200, values.get(name).value);
+    else answer(404, { success: false, errors: [{ code: 10009, message: "get: 'key not found'" }] });
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return { values, url: `http://127.0.0.1:${server.address().port}/client/v4`, stop: () => (server.close(), server.closeAllConnections()) };
+}
+
+describe("prices at Cloudflare", () => {
+  let cloudflare, folder;
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "x402-edge-"));
+    cloudflare = await startCloudflare();
+  });
+  after(() => {
+    cloudflare?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const remote = (args, input, token = "secret", namespace = "ns") =>
+    prices(folder, [...args, "--remote", "--namespace-id", namespace], input, { CLOUDFLARE_API_BASE_URL: cloudflare.url, CLOUDFLARE_API_TOKEN: token, CLOUDFLARE_ACCOUNT_ID: "acc" });
+
+  test("a_document_is_put_there_and_shown", async () => {
+    const document = JSON.stringify({ ...head, routes: { "/café": { price: "$0.01" } } });
+    assert.match((await remote(["show"])).err, /there is no remote document/);
+    const pushed = await remote(["push", "-", "--note", "été"], document);
+    assert.equal(pushed.code, 0, pushed.err);
+    assert.match(pushed.out, /\(remote\); the Workers have it within about a minute/);
+    assert.equal(cloudflare.values.get("prices").value, document);
+    const { history } = JSON.parse((await remote(["history"])).out);
+    assert.deepEqual(history.map(({ live, note }) => [live, note]), [[true, "été"]]);
+  });
+
+  test("what_cloudflare_refuses_is_exit_code_3", async () => {
+    for (const [token, namespace] of [["wrong", "ns"], ["secret", "other"]]) {
+      const refused = await remote(["show"], "", token, namespace);
+      assert.equal(refused.code, 3, refused.err);
+      assert.match(refused.err, /^x402-edge: wrangler: /);
     }
   });
 });

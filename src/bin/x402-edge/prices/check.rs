@@ -1,13 +1,13 @@
 //! `prices check`: everything that is wrong with a document, before the Worker sees it.
 
 use serde_json::{Value, json};
-use x402_edge::prices::PriceTable;
+use x402_edge::prices::{FREE_PLAN_MILLIS, PriceTable, reading_millis};
 
 use super::{
     problem,
     source::{FileArgument, Source},
     token::{self, Finding},
-    version_of, weight,
+    version_of,
 };
 use crate::{
     failure::Failure,
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         findings.extend(token::compare(&table, url)?);
     }
     let good = findings.iter().all(|finding| finding.contradictions.is_empty());
-    let warnings: Vec<String> = weight::warning(&source.text, &table).into_iter().collect();
+    let warnings = warnings(&source, &table);
     if arguments.json {
         print_json(&json!({
             "file": source.name,
@@ -94,6 +94,19 @@ fn chain_text(name: &str, finding: &Finding) -> String {
         .map(|text| format!("{} {token}: {}", paint(Ink::Bold, &format!("{name}:")), harmless(text)))
         .collect();
     lines.join("\n")
+}
+
+/// What is good, and yet not as it should be.
+pub(crate) fn warnings(source: &Source, table: &PriceTable) -> Vec<String> {
+    let millis = reading_millis(table.len(), source.text.len());
+    let is_dear = millis > FREE_PLAN_MILLIS;
+    let told = is_dear.then(|| {
+        format!(
+            "reading it takes a new isolate about {millis} ms of CPU; on Cloudflare's Free plan a request has \
+             {FREE_PLAN_MILLIS} ms: cover paths by patterns such as /articles/:slug, or use the Paid plan"
+        )
+    });
+    told.into_iter().collect()
 }
 
 fn summary(source: &Source, table: &PriceTable) -> String {

@@ -28,7 +28,6 @@ mod subject;
 mod sums;
 mod token;
 mod traffic;
-mod weight;
 mod wrangler;
 
 use std::process::ExitCode;

@@ -4,12 +4,12 @@ use x402_edge::prices::PriceTable;
 
 use super::{
     changes::Changes,
-    diff,
+    check, diff,
     history::{self, Entry},
     live::Place,
     problem,
     source::{FileArgument, Source},
-    version_of, weight,
+    version_of,
 };
 use crate::{
     failure::Failure,
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = Source::read(&arguments.file.file)?;
     let table = problem::read_or_tell(&source)?;
-    if let Some(warning) = weight::warning(&source.text, &table) {
+    for warning in check::warnings(&source, &table) {
         say(&format!("{}: warning: {warning}", source.name));
     }
     let place = &arguments.place;
