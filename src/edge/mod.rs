@@ -3,6 +3,8 @@
 mod bindings;
 mod counter;
 mod database;
+#[cfg(feature = "drill")]
+mod drill;
 mod fetch;
 mod host;
 mod kept_answer;
