@@ -48,7 +48,7 @@ fn exact_with(keys: &str) -> World {
 
 fn upto() -> World {
     let world = world(&json!({"scheme": "upto", "price": "$5"}), "");
-    world.supported.replace(supported(FACILITATOR));
+    *world.supported.borrow_mut() = supported(FACILITATOR);
     world
 }
 
@@ -275,7 +275,7 @@ fn an_origin_that_fails_is_not_paid_whatever_it_says() {
 #[test]
 fn only_our_facilitators_may_be_named() {
     let world = upto();
-    world.supported.replace(supported("0x1563915e194D8CfBA1943570603F7606A3115508"));
+    *world.supported.borrow_mut() = supported("0x1563915e194D8CfBA1943570603F7606A3115508");
     let request = paid(&vector("upto-permit2", "valid-full-settle"));
     // Asked just now, so there was nothing to quote yet; from then on there is.
     assert_eq!(world.ours(&request).status, 503);
@@ -283,7 +283,7 @@ fn only_our_facilitators_may_be_named() {
     assert_eq!(world.calls(), [SUPPORTED]);
     // Nobody knows: the payment may be good, so nothing invites to sign another.
     let world = upto();
-    world.supported.replace(Err(NoAnswer::Deadline));
+    *world.supported.borrow_mut() = Err(NoAnswer::Deadline);
     assert_eq!(world.ours(&request).status, 503);
     // A forged one asks nobody anything.
     let world = upto();

@@ -204,6 +204,25 @@ fn observing_serves_free_and_counts() {
 }
 
 #[test]
+fn a_browser_that_asks_before_a_free_request_asks_the_site() {
+    let ask = FakeRequest::new("OPTIONS", URL)
+        .with("Access-Control-Request-Method", "GET")
+        .with("Origin", "https://app.example");
+    for more in [
+        json!({"mode": "observe"}),
+        json!({"rules": [{"when": {"header": {"Origin": "https://app.example"}}, "free": true}]}),
+    ] {
+        let world = world(&one_cent(&more));
+        assert_eq!(status(&world, &ask), 200, "{more}");
+        assert_eq!(world.calls(), [ORIGIN]);
+        assert!(world.observed.borrow().is_empty(), "nothing is sold to it");
+    }
+    let world = world(&one_cent(&json!({})));
+    assert_eq!(status(&world, &ask), 204);
+    assert_eq!(world.calls(), [""; 0]);
+}
+
+#[test]
 fn a_share_of_clients_is_charged() {
     let world = world(&one_cent(&json!({"rollout": 0.5})));
     let (mut charged, mut free) = (0, 0);
@@ -229,7 +248,7 @@ fn a_share_of_clients_is_charged() {
 /// A world whose owner has edited the document so many seconds ago.
 fn edited(before: &Value, after: &Value, seconds_ago: u64) -> World {
     let prices = Snapshot::unread().after_reading(Some(&before.to_string()));
-    let prices = prices.after_edit(Some(&after.to_string()), UnixTime(NOW - seconds_ago));
+    let prices = prices.after_edit(&after.to_string(), UnixTime(NOW - seconds_ago));
     assert_eq!(prices.problems(), []);
     World { prices, ..World::new() }
 }
@@ -305,9 +324,9 @@ fn what_an_edit_takes_away_is_not_honoured() {
     assert_eq!(status(&world, &paid()), 200);
     // Broken edits change nothing, and two edits honour only the last.
     let world = edited(&cheap, &dearer(&json!({})), 1);
-    let prices = world.prices.after_edit(Some("{"), UnixTime(NOW));
+    let prices = world.prices.after_edit("{", UnixTime(NOW));
     assert_eq!(prices.version(), world.prices.version());
-    let prices = prices.after_edit(Some(&dearer(&json!({"grace": 599})).to_string()), UnixTime(NOW));
+    let prices = prices.after_edit(&dearer(&json!({"grace": 599})).to_string(), UnixTime(NOW));
     let world = World { prices, ..World::new() };
     assert_eq!(status(&world, &paid()), 402);
 }

@@ -121,7 +121,7 @@ impl Kept {
             let snapshot = self.snapshot.with_problems(problems.clone());
             return Self { snapshot, ..self };
         }
-        let next = self.snapshot.after_edit(Some(text), Host.now());
+        let next = self.snapshot.after_edit_of(text, &hash, Host.now());
         let problems = next.problems().to_vec();
         self.newest = Some((hash.clone(), problems.clone()));
         if !problems.is_empty() {
@@ -155,7 +155,7 @@ impl Kept {
     /// The document that the history holds to be in force, if any.
     fn recalled(self, told: &Told, problems: Vec<Diagnosis>) -> Self {
         let snapshot = match &told.current {
-            Some(text) => with_previous(self.snapshot.after_edit(Some(text), Host.now()), told),
+            Some(text) => with_previous(self.snapshot.after_edit(text, Host.now()), told),
             None => self.snapshot.clone(),
         };
         Self { snapshot: snapshot.with_problems(problems), ..self }

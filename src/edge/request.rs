@@ -80,10 +80,11 @@ impl Request for IncomingRequest {
 }
 
 /// A number, where it is a whole one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the range, and compared after")]
 fn whole(value: &JsValue) -> Option<u32> {
-    let number = value.as_f64()?;
-    // Written without a fraction or exponent where it is whole.
-    number.to_string().parse().ok()
+    let number = value.as_f64().filter(|number| (0.0..=f64::from(u32::MAX)).contains(number))?;
+    let whole = number as u32;
+    (f64::from(whole).to_bits() == number.to_bits()).then_some(whole)
 }
 
 /// The names in a set of headers, lower case.

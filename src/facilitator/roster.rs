@@ -2,7 +2,10 @@
 //!
 //! Kept by each isolate in memory, for all requests; nothing here waits.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use serde_json::{Map, Value};
 
@@ -30,7 +33,12 @@ const MAX_REMEMBERED: usize = 64;
 
 /// The standing of all facilitators, by base URL.
 #[derive(Debug, Default)]
-pub struct Roster(RefCell<BTreeMap<String, Standing>>);
+pub struct Roster {
+    standings: RefCell<BTreeMap<String, Standing>>,
+    /// Whether a facilitator was asked for anything since `/supported` was due last, or an offer depends on what it
+    /// says: nobody is asked for the sake of requests that need none.
+    in_use: Cell<bool>,
+}
 
 #[derive(Debug, Default)]
 struct Standing {
@@ -99,15 +107,16 @@ fn read_address(value: &Value) -> Option<Address> {
 impl Roster {
     /// The address that an `upto` payment is to name: that of the first facilitator in order that has said one.
     pub fn facilitator_address(&self, urls: &[String], kind: &SupportedKind, now: UnixTime) -> Option<Address> {
+        self.in_use.set(true);
         let in_order = self.in_order(urls, kind, now);
-        let standings = self.0.borrow();
+        let standings = self.standings.borrow();
         let supported = |url| standings.get(url).and_then(|standing| standing.supported.as_ref());
         in_order.into_iter().filter_map(supported).find_map(|supported| supported.facilitator_address(kind))
     }
 
     /// Whether one of the facilitators settles from this address. Nothing where none has said what it is.
     pub fn knows_address(&self, urls: &[String], kind: &SupportedKind, address: Address) -> Option<bool> {
-        let standings = self.0.borrow();
+        let standings = self.standings.borrow();
         let mut known = urls.iter().filter_map(|url| standings.get(url)?.supported.as_ref()).peekable();
         known.peek()?;
         Some(known.any(|supported| supported.has(kind, address)))
@@ -116,7 +125,7 @@ impl Roster {
     /// Leaves those out that are known to settle from other addresses only, unless all do.
     pub fn keep_those_of(&self, candidates: &mut Vec<&str>, kind: &SupportedKind, address: &str) {
         let Ok(address) = address.parse() else { return };
-        let standings = self.0.borrow();
+        let standings = self.standings.borrow();
         let may = |url: &&str| {
             let supported = standings.get(*url).and_then(|standing| standing.supported.as_ref());
             supported.is_none_or(|supported| supported.has(kind, address))
@@ -128,15 +137,16 @@ impl Roster {
 
     /// Whether the facilitator that is asked first for this kind has said that it knows the extension.
     pub fn knows_extension(&self, urls: &[String], kind: &SupportedKind, extension: &str, now: UnixTime) -> bool {
+        self.in_use.set(true);
         let in_order = self.in_order(urls, kind, now);
-        let standings = self.0.borrow();
+        let standings = self.standings.borrow();
         let supported = in_order.first().and_then(|url| standings.get(*url)?.supported.as_ref());
         supported.is_some_and(|supported| supported.extensions.iter().any(|name| name == extension))
     }
 
     /// Those of whom nothing is known.
     pub fn unknown<'a>(&self, urls: &'a [String]) -> Vec<&'a str> {
-        let standings = self.0.borrow();
+        let standings = self.standings.borrow();
         let unknown = |url: &&str| standings.get(*url).is_none_or(|standing| standing.supported.is_none());
         urls.iter().map(String::as_str).filter(unknown).collect()
     }
@@ -145,7 +155,7 @@ impl Roster {
     /// out (unless none does: then `/supported` is wrong somewhere, and all are asked); those whose breaker is
     /// open come last.
     pub fn in_order<'a>(&self, urls: &'a [String], kind: &SupportedKind, now: UnixTime) -> Vec<&'a str> {
-        let standings = self.0.borrow();
+        let standings = self.standings.borrow();
         let settles = |url: &&String| {
             let supported = standings.get(*url).and_then(|standing| standing.supported.as_ref());
             supported.is_none_or(|supported| supported.settles(kind))
@@ -161,18 +171,20 @@ impl Roster {
 
     /// Whether the facilitator has failed so often that nothing should be sent to it now.
     pub fn is_open(&self, url: &str, now: UnixTime) -> bool {
-        self.0.borrow().get(url).is_some_and(|standing| standing.open_until > now.0)
+        self.standings.borrow().get(url).is_some_and(|standing| standing.open_until > now.0)
     }
 
     /// It gave an answer that makes sense, whatever the answer.
     pub fn answered(&self, url: &str) {
-        if let Some(standing) = self.0.borrow_mut().get_mut(url) {
+        self.in_use.set(true);
+        if let Some(standing) = self.standings.borrow_mut().get_mut(url) {
             (standing.failures, standing.open_until) = (0, 0);
         }
     }
 
     /// It gave none, or nonsense.
     pub fn failed(&self, url: &str, now: UnixTime) {
+        self.in_use.set(true);
         self.with(url, |standing| {
             standing.failures = standing.failures.saturating_add(1);
             if standing.failures >= FAILURES_TO_OPEN {
@@ -181,10 +193,13 @@ impl Roster {
         });
     }
 
-    /// Those whose `/supported` should be asked now. They are not named again for a while, so that requests
-    /// which come meanwhile do not ask too.
+    /// Those whose `/supported` should be asked now, since facilitators are in use. They are not named again for a
+    /// while, so that requests which come meanwhile do not ask too.
     pub fn due<'a>(&self, urls: &'a [String], now: UnixTime) -> Vec<&'a str> {
         let mut due = Vec::new();
+        if !self.in_use.replace(false) {
+            return due;
+        }
         for url in urls {
             self.with(url, |standing| {
                 if standing.ask_at <= now.0 {
@@ -207,7 +222,7 @@ impl Roster {
     }
 
     fn with(&self, url: &str, change: impl FnOnce(&mut Standing)) {
-        let mut standings = self.0.borrow_mut();
+        let mut standings = self.standings.borrow_mut();
         if !standings.contains_key(url) && standings.len() >= MAX_REMEMBERED {
             standings.clear();
         }
@@ -271,12 +286,17 @@ mod tests {
     #[test]
     fn a_failed_supported_changes_nothing_and_is_tried_again() {
         let (roster, urls) = (Roster::default(), urls(&["a"]));
-        assert_eq!(roster.due(&urls, NOW), ["a"]);
-        assert!(roster.due(&urls, NOW).is_empty(), "one request asks for all");
+        let due = |now| {
+            roster.answered("a");
+            roster.due(&urls, now)
+        };
+        assert!(roster.due(&urls, NOW).is_empty(), "nobody was asked for anything");
+        assert_eq!(due(NOW), ["a"]);
+        assert!(due(NOW).is_empty(), "one request asks for all");
         learn(&roster, "a", &["eip155:1"]);
-        assert!(roster.due(&urls, NOW.plus(TRY_KINDS_AGAIN_SECONDS)).is_empty());
+        assert!(due(NOW.plus(TRY_KINDS_AGAIN_SECONDS)).is_empty());
         let later = NOW.plus(KEEP_KINDS_SECONDS);
-        assert_eq!(roster.due(&urls, later), ["a"]);
+        assert_eq!(due(later), ["a"]);
         roster.learn("a", SupportedResponse::default(), later);
         assert_eq!(roster.in_order(&urls, &kind("eip155:1"), later), ["a"]);
     }

@@ -1,13 +1,13 @@
 //! How long a route's 402 would be.
 
-use std::{collections::HashMap, rc::Rc};
+use std::rc::Rc;
 
 use crate::{
     transports::http::encode_header,
     x402::{PaymentRequired, ResourceInfo},
 };
 
-use super::{Diagnosis, Route, Rule, Terms};
+use super::{Diagnosis, Route, Rule, Terms, fnv::FnvMap};
 
 /// A 402's header may be so long without its URL. Node.js clients fail on 16 KB of headers in all.
 const MAX_BYTES: usize = 8 * 1024;
@@ -18,7 +18,7 @@ const JSON_GROWTH: usize = 6;
 /// The lengths of offers that were seen before: routes share them.
 #[derive(Debug, Default)]
 pub(super) struct Challenges {
-    offers: HashMap<*const (), usize>,
+    offers: FnvMap<*const (), usize>,
 }
 
 impl Challenges {

@@ -2,7 +2,7 @@
 //!
 //! `serde_json::Value` would keep the last of two equal keys and read prices as floats.
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::{
     Diagnosis,
     diagnosis::{keep, meant},
+    fnv::FnvSet,
 };
 
 /// Problems after which nothing is suggested any more.
@@ -127,7 +128,7 @@ impl<'a> Node<'a> {
         };
         let mut members: Vec<(String, Self)> = Vec::with_capacity(pairs.len());
         let few = pairs.len() <= FEW;
-        let mut seen = HashSet::new();
+        let mut seen: FnvSet<String> = FnvSet::default();
         for (key, raw) in pairs {
             let node = self.child(&key, raw);
             let is_new = if few { members.iter().all(|(known, _)| *known != key) } else { seen.insert(key.clone()) };
@@ -194,8 +195,17 @@ impl<'a> Node<'a> {
     }
 
     fn child(&self, key: &str, raw: &'a RawValue) -> Self {
-        let escaped = key.replace('~', "~0").replace('/', "~1");
-        Self { pointer: format!("{}/{escaped}", self.pointer), raw }
+        let mut pointer = String::with_capacity(self.pointer.len() + key.len() + 8);
+        pointer.push_str(&self.pointer);
+        pointer.push('/');
+        for c in key.chars() {
+            match c {
+                '~' => pointer.push_str("~0"),
+                '/' => pointer.push_str("~1"),
+                _ => pointer.push(c),
+            }
+        }
+        Self { pointer, raw }
     }
 }
 

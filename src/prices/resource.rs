@@ -9,8 +9,6 @@ use super::{
     url::read_url,
 };
 
-pub(super) const KEYS: [&str; 6] = ["resource", "description", "mimeType", "serviceName", "tags", "iconUrl"];
-
 /// Longer descriptions make Coinbase's facilitator refuse every payment of the route.
 const MAX_DESCRIPTION_CHARS: usize = 500;
 const MAX_ICON_URL_BYTES: usize = 2048;

@@ -1,11 +1,12 @@
 //! What a route takes from its host and the document where it is silent.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 use crate::x402::PaymentRequirements;
 
 use super::{
     Diagnosis,
+    fnv::FnvMap,
     json::Members,
     offer::{self, Defaults},
     rollout::Rollout,
@@ -32,7 +33,7 @@ pub(super) struct Scope {
     mode: Mode,
     rollout: Rollout,
     /// Offers by how they are written: most routes of a site cost the same.
-    pub(super) offers: RefCell<HashMap<String, Rc<[PaymentRequirements]>>>,
+    pub(super) offers: RefCell<FnvMap<String, Rc<[PaymentRequirements]>>>,
 }
 
 impl Scope {

@@ -13,12 +13,16 @@ pub struct Site {
 }
 
 impl Site {
-    pub(super) fn new(host: Option<String>, public_url: Option<String>, mut routes: Vec<Route>) -> Self {
+    pub(super) fn new(host: Option<String>, public_url: Option<String>, routes: Vec<Route>) -> Self {
         // Of equally specific patterns a named method comes first; the pointer only makes the order total.
-        routes.sort_by(|a, b| {
+        let mut order: Vec<usize> = (0..routes.len()).collect();
+        order.sort_unstable_by(|a, b| {
+            let (a, b) = (&routes[*a], &routes[*b]);
             let named = |route: &Route| route.method.is_some();
-            b.pattern.specificity(&a.pattern).then(named(b).cmp(&named(a))).then(a.pointer.cmp(&b.pointer))
+            b.pattern.specificity(&a.pattern).then(named(b).cmp(&named(a))).then_with(|| a.pointer.cmp(&b.pointer))
         });
+        let mut unsorted: Vec<Option<Route>> = routes.into_iter().map(Some).collect();
+        let routes: Vec<Route> = order.into_iter().filter_map(|number| unsorted[number].take()).collect();
         let mut trie = Trie::new();
         for (number, route) in routes.iter().enumerate() {
             trie.add(&route.pattern, number);

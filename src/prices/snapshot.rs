@@ -50,7 +50,10 @@ impl Snapshot {
                 previous: None,
             };
         };
-        let version = version_of(text);
+        self.after_document(text, version_of(text))
+    }
+
+    fn after_document(&self, text: &str, version: String) -> Self {
         if self.version.as_ref() == Some(&version) {
             // Reading it again would say the same.
             return self.with_problems(Vec::new());
@@ -67,8 +70,14 @@ impl Snapshot {
 
     /// The same, where the owner has edited the document at `now`: for a while the prices before are honoured.
     #[must_use]
-    pub fn after_edit(&self, document: Option<&str>, now: UnixTime) -> Self {
-        let next = self.after_reading(document);
+    pub fn after_edit(&self, text: &str, now: UnixTime) -> Self {
+        self.after_edit_of(text, &hash_of(text), now)
+    }
+
+    /// The same for a document whose [`hash_of`] is known.
+    #[must_use]
+    pub fn after_edit_of(&self, text: &str, hash: &str, now: UnixTime) -> Self {
+        let next = self.after_document(text, hash.chars().take(VERSION_DIGITS).collect());
         match &self.table {
             Some(table) if self.version.is_some() && next.version != self.version => {
                 Self { previous: Some(Previous { table: Rc::clone(table), replaced_at: now }), ..next }
@@ -139,6 +148,8 @@ impl Snapshot {
     }
 }
 
+const VERSION_DIGITS: usize = 12;
+
 /// Told where the document is gone from KV.
 pub const VANISHED: &str =
     "the price document has vanished; the last one stays in force. To make every path free, put {\"routes\": {}}";
@@ -146,7 +157,7 @@ pub const VANISHED: &str =
 /// Names a document: the first 12 hex digits of its SHA-256.
 pub fn version_of(text: &str) -> String {
     let mut hash = hash_of(text);
-    hash.truncate(12);
+    hash.truncate(VERSION_DIGITS);
     hash
 }
 

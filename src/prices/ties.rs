@@ -1,9 +1,10 @@
 //! Routes of which none is more specific than the other: a request that both cover would have two prices.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::{
     Diagnosis, Method, Pattern, Route,
+    fnv::FnvMap,
     pattern::{Rank, Token},
     trie::first_segment,
 };
@@ -19,16 +20,15 @@ type Group<'a> = (&'a [Rank], Option<&'a Method>, Vec<&'a [Token]>);
 
 /// Tells the routes of one site that cover the same requests, or some same request with equal right.
 pub(super) fn find_ties(routes: &[Route], problems: &mut Vec<Diagnosis>) {
-    let mut known: HashMap<(&Pattern, Option<&Method>), &Route> = HashMap::new();
-    let mut groups: HashMap<Group<'_>, Vec<&Route>> = HashMap::new();
+    let mut known: FnvMap<(&Pattern, Option<&Method>), &Route> = FnvMap::default();
+    let mut groups: FnvMap<Group<'_>, Vec<&Route>> = FnvMap::default();
     for route in routes {
         let key = (&route.pattern, route.method.as_ref());
-        if let Some(other) = known.get(&key) {
+        if let Some(other) = known.insert(key, route) {
             let message = format!("covers the same requests as {}; keep one", other.pointer);
             problems.push(Diagnosis::new(&route.pointer, message));
             continue;
         }
-        known.insert(key, route);
         // Equal ranks without wildcards inside segments are equal patterns or differ in a literal.
         let (beginning, is_plain) = beginning(route.pattern.tokens());
         if !is_plain {

@@ -1,6 +1,6 @@
 //! Networks and tokens: those built in, and those that the document adds.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::cell::RefCell;
 
 use crate::{
     evm::Address,
@@ -10,6 +10,7 @@ use crate::{
 
 use super::{
     Diagnosis,
+    fnv::FnvMap,
     json::{Members, Node},
     offer::read_pay_to,
     url::read_urls,
@@ -59,7 +60,7 @@ pub(super) struct Tokens {
     names: Vec<(String, Network)>,
     pub(super) rpc: Vec<(Network, Vec<String>)>,
     /// Addresses as they are written: checksums take time, and most offers name the same two.
-    written: RefCell<HashMap<Address, String>>,
+    written: RefCell<FnvMap<Address, String>>,
 }
 
 impl Tokens {

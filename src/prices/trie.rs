@@ -1,10 +1,9 @@
 //! Routes by their patterns, segment by segment: finding those that cover a path takes as many steps as the path
 //! has segments, however many routes there are.
 
-use std::collections::HashMap;
-
 use super::{
     Pattern,
+    fnv::FnvMap,
     pattern::{Token, covers, without_last_slash},
 };
 
@@ -18,7 +17,7 @@ pub(super) struct Trie {
 #[derive(Debug, Default)]
 struct Node {
     /// By text.
-    literals: HashMap<Box<str>, usize>,
+    literals: FnvMap<Box<str>, usize>,
     /// Segments such as `v:major`.
     mixed: Vec<(Vec<Token>, usize)>,
     /// `:param`.

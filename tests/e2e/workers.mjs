@@ -94,6 +94,7 @@ const config :Workerd.Config = (
     (name = "gate", worker = .gate),
     (name = "kv", external = (address = "127.0.0.1:${kv.address().port}", http = ())),
     (name = "internet", network = (allow = ["public", "private", "local"])),
+    ${storage ? `(name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),` : ""}
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "gate")],
 );

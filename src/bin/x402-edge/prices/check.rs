@@ -1,7 +1,7 @@
 //! `prices check`: everything that is wrong with a document, before the Worker sees it.
 
 use serde_json::{Value, json};
-use x402_edge::prices::PriceTable;
+use x402_edge::prices::{FREE_PLAN_MILLIS, PriceTable, reading_millis};
 
 use super::{
     problem,
@@ -96,8 +96,17 @@ fn chain_text(name: &str, finding: &Finding) -> String {
     lines.join("\n")
 }
 
-fn warnings(_source: &Source, _table: &PriceTable) -> Vec<String> {
-    Vec::new()
+/// What is good, and yet not as it should be.
+pub(crate) fn warnings(source: &Source, table: &PriceTable) -> Vec<String> {
+    let millis = reading_millis(table.len(), source.text.len());
+    let is_dear = millis > FREE_PLAN_MILLIS;
+    let told = is_dear.then(|| {
+        format!(
+            "reading it takes a new isolate about {millis} ms of CPU; on Cloudflare's Free plan a request has \
+             {FREE_PLAN_MILLIS} ms: cover paths by patterns such as /articles/:slug, or use the Paid plan"
+        )
+    });
+    told.into_iter().collect()
 }
 
 fn summary(source: &Source, table: &PriceTable) -> String {
