@@ -230,10 +230,12 @@ impl<B: Books, F: Fetch, H: Clock + Journal> Token<'_, B, F, H> {
 
     /// What was missing before may have come: the ledger writes a little later than the chain.
     async fn look_again(&self, report: &mut Report) -> Result<(), BooksDown> {
-        let found = "DELETE FROM discrepancies WHERE network = ? AND asset = ? AND EXISTS (SELECT 1 FROM payments p \
-                     WHERE p.network = discrepancies.network AND p.asset = discrepancies.asset \
-                     AND p.nonce = discrepancies.nonce AND lower(p.payer) = lower(discrepancies.payer) \
-                     AND p.rank >= 2 AND (discrepancies.kind = 'not_in_books' OR p.confirmed_block IS NOT NULL))";
+        let found = r#"DELETE FROM discrepancies WHERE network = ? AND asset = ? AND EXISTS (SELECT 1 FROM payments p
+                     WHERE p.network = discrepancies.network AND p.asset = discrepancies.asset
+                     AND (p.nonce = discrepancies.nonce OR (discrepancies.nonce = ''
+                          AND p."transaction" = discrepancies."transaction" AND p.amount = discrepancies.amount))
+                     AND lower(p.payer) = lower(discrepancies.payer)
+                     AND p.rank >= 2 AND (discrepancies.kind = 'not_in_books' OR p.confirmed_block IS NOT NULL))"#;
         let left =
             "SELECT count(*) AS number FROM discrepancies WHERE network = ? AND asset = ? AND kind = 'not_in_books'";
         let values = vec![json!(self.network), json!(self.asset)];
