@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("books", &["money", "network", "time", "ledger", "ports", "chain"]),
     // A redirect is read like a request: the target and its dot segments are the price room's.
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
-    ("page", &["money", "x402"]),
+    ("page", &["money", "schemes", "x402"]),
     // A pass opens what a price is asked for.
     ("passes", &["money", "time", "x402", "ledger", "prices"]),
     (

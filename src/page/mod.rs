@@ -2,6 +2,7 @@
 
 use crate::{
     money::known_asset,
+    schemes::upto,
     x402::{PaymentRequirements, ResourceInfo},
 };
 
@@ -35,6 +36,8 @@ fn row(offer: &PaymentRequirements) -> String {
         || format!("{} atomic units of {}", offer.amount(), offer.asset()),
         |asset| format!("{} {}", offer.amount().to_decimal(asset.decimals), asset.symbol),
     );
+    let at_most = if offer.scheme() == upto::SCHEME { "at most " } else { "" };
+    let price = format!("{at_most}{price}");
     let network = offer.network().v1_name().map_or_else(|| offer.network().to_string(), str::to_owned);
     format!("<tr><td>{}</td><td>{}</td><td><code>{}</code></td></tr>", escape(&price), escape(&network), offer.pay_to())
 }

@@ -43,7 +43,8 @@ pub struct PriceTable {
     /// Whether the document says nothing of hosts that are not named.
     only_named: bool,
     route_count: usize,
-    offers_permit2: bool,
+    /// How many of them are paid by Permit2.
+    permit2_count: usize,
 }
 
 impl PriceTable {
@@ -89,7 +90,7 @@ impl PriceTable {
             sites: vec![Site::new(None, None, Vec::new())],
             only_named: false,
             route_count: 0,
-            offers_permit2: false,
+            permit2_count: 0,
         }
     }
 
@@ -119,7 +120,7 @@ impl PriceTable {
             tokens: document.tokens,
             hosts,
             route_count: sites.iter().map(|site| site.routes().len()).sum(),
-            offers_permit2: sites.iter().flat_map(Site::routes).any(offers_permit2),
+            permit2_count: sites.iter().flat_map(Site::routes).filter(|route| offers_permit2(route)).count(),
             sites,
             only_named,
         }
@@ -226,7 +227,7 @@ impl PriceTable {
 
     /// Whether something is paid by Permit2: then a 402 says what only facilitators know.
     pub const fn offers_permit2(&self) -> bool {
-        self.offers_permit2
+        self.permit2_count > 0
     }
 
     /// How many routes there are.

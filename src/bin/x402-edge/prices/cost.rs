@@ -3,11 +3,17 @@
 use serde_json::{Value, json};
 use x402_edge::{
     prices::{PriceTable, Terms},
+    schemes::upto,
     x402::PaymentRequirements,
 };
 
-/// `0.01 USDC`; atomic units where the token's decimals are not known.
+/// `0.01 USDC`; atomic units where the token's decimals are not known. Of a price by use, the most it can be.
 pub(crate) fn price(table: &PriceTable, offer: &PaymentRequirements) -> String {
+    let at_most = if offer.scheme() == upto::SCHEME { "at most " } else { "" };
+    at_most.to_owned() + &amount(table, offer)
+}
+
+fn amount(table: &PriceTable, offer: &PaymentRequirements) -> String {
     match table.ticker_and_decimals(offer.network(), offer.asset()) {
         Some((ticker, decimals)) => format!("{} {ticker}", offer.amount().to_decimal(decimals)),
         None => format!("{} units of {}", offer.amount(), offer.asset()),

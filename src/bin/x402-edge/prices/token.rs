@@ -5,6 +5,8 @@ use x402_edge::{
     evm::{Address, Eip712Domain},
     network::Network,
     prices::{PriceTable, Rule, Terms},
+    schemes::{PERMIT2, exact},
+    x402::PaymentRequirements,
 };
 
 use super::http;
@@ -20,6 +22,8 @@ struct Claim {
     ticker: String,
     name: String,
     version: String,
+    /// Whether it is moved by Permit2, and not by EIP-3009.
+    by_permit2: bool,
 }
 
 /// What the chain says of a token.
@@ -60,6 +64,17 @@ pub(crate) fn compare(table: &PriceTable, url: &str) -> Result<Vec<Finding>, Fai
 
 /// The tokens that are declared or paid in on a network, each as often as it is described differently.
 fn claims(table: &PriceTable, network: Network) -> Vec<Claim> {
+    let offers: Vec<_> = table
+        .routes()
+        .flat_map(|route| std::iter::once(route.terms()).chain(route.rules().iter().map(Rule::terms)))
+        .flat_map(Terms::accepts)
+        .collect();
+    let by_permit2 = |offer: &PaymentRequirements| offer.extra(exact::ASSET_TRANSFER_METHOD) == Some("permit2");
+    let only_by_permit2 = |network, address| {
+        let mut paid_in =
+            offers.iter().filter(|offer| offer.network() == network && offer.asset() == address).peekable();
+        paid_in.peek().is_some() && paid_in.all(|offer| by_permit2(offer))
+    };
     let declared = table.tokens().iter().map(|token| Claim {
         network: token.network,
         address: token.address,
@@ -67,10 +82,9 @@ fn claims(table: &PriceTable, network: Network) -> Vec<Claim> {
         ticker: token.ticker.clone(),
         name: token.name.clone(),
         version: token.version.clone(),
+        by_permit2: only_by_permit2(token.network, token.address),
     });
-    let terms =
-        table.routes().flat_map(|route| std::iter::once(route.terms()).chain(route.rules().iter().map(Rule::terms)));
-    let offered = terms.flat_map(Terms::accepts).map(|offer| {
+    let offered = offers.iter().map(|offer| {
         let known = table.ticker_and_decimals(offer.network(), offer.asset());
         Claim {
             network: offer.network(),
@@ -79,6 +93,7 @@ fn claims(table: &PriceTable, network: Network) -> Vec<Claim> {
             ticker: known.map(|(ticker, _)| ticker.to_owned()).unwrap_or_default(),
             name: offer.extra("name").unwrap_or_default().to_owned(),
             version: offer.extra("version").unwrap_or_default().to_owned(),
+            by_permit2: by_permit2(offer),
         }
     });
     let mut claims: Vec<Claim> = Vec::new();
@@ -116,8 +131,7 @@ impl<'a> Chain<'a> {
 
     /// What is wrong with a claim, one text each.
     fn contradictions(&self, claim: &Claim) -> Result<Vec<String>, Failure> {
-        let code = self.ask("eth_getCode", &json!([claim.address.to_string(), "latest"]))?;
-        if code.as_deref().is_none_or(|code| code == "0x") {
+        if !self.has_code(&claim.address)? {
             return Ok(vec!["there is no contract at this address".to_owned()]);
         }
         let mut found = Vec::new();
@@ -125,6 +139,12 @@ impl<'a> Chain<'a> {
             && theirs != u64::from(ours)
         {
             found.push(format!("the contract has {theirs} decimals, the document says {ours}: every price is wrong"));
+        }
+        if claim.by_permit2 {
+            if !self.has_code(&PERMIT2)? {
+                found.push(format!("there is no Permit2 contract at {PERMIT2} on this chain: nobody can pay by it"));
+            }
+            return Ok(found);
         }
         let forged = "every payment would look forged";
         for (key, selector, ours) in [("name", NAME, &claim.name), ("version", VERSION, &claim.version)] {
@@ -154,6 +174,11 @@ impl<'a> Chain<'a> {
             found.push("the contract has no authorizationState: it cannot be paid by EIP-3009".to_owned());
         }
         Ok(found)
+    }
+
+    fn has_code(&self, address: &Address) -> Result<bool, Failure> {
+        let code = self.ask("eth_getCode", &json!([address.to_string(), "latest"]))?;
+        Ok(code.is_some_and(|code| code != "0x"))
     }
 
     /// What a function without arguments gives back; nothing where the contract has none.
