@@ -53,6 +53,9 @@ impl<A> From<OurAnswer> for Answer<A> {
     }
 }
 
+/// The status that asks for a payment.
+pub const PAYMENT_REQUIRED: u16 = 402;
+
 /// What browsers' scripts may read of our answers.
 const EXPOSED: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, X-402-Pass";
 const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
@@ -204,7 +207,7 @@ impl<'a> Challenge<'a> {
             headers.push(("Content-Type", "application/json".to_owned()));
             v1::body(v1_error, &self.v1_offers, payer).to_string()
         };
-        OurAnswer { status: 402, headers, body: if self.head_only { String::new() } else { body } }
+        OurAnswer { status: PAYMENT_REQUIRED, headers, body: if self.head_only { String::new() } else { body } }
     }
 }
 

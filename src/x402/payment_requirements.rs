@@ -96,6 +96,14 @@ impl PaymentRequirements {
         self.max_timeout_seconds
     }
 
+    /// The same offer with one more text in `extra`.
+    #[must_use]
+    pub fn with_extra(&self, key: &str, text: &str) -> Self {
+        let mut offer = self.clone();
+        offer.wire["extra"][key] = text.into();
+        offer
+    }
+
     /// A text in `extra`, such as the EIP-712 `name`.
     pub fn extra(&self, key: &str) -> Option<&str> {
         self.wire.get("extra")?.get(key)?.as_str()
