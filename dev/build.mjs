@@ -2,7 +2,7 @@
 //
 // cargo → wasm-bindgen (dev/bindgen) → wasm-opt → esbuild. Why not worker-build: docs/decisions/0002-build.md
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -69,11 +69,13 @@ if (!options.fast) {
   step("Optimising with wasm-opt");
   run("wasm-opt", ["-O3", ...FEATURES.map((name) => `--enable-${name}`), wasm, "-o", wasm]);
 }
-cpSync(join(root, "dev", "shim.js"), join(work, "shim.js"));
+const shim = join(work, "shim.js");
+cpSync(join(root, "dev", "shim.js"), shim);
+if (options.features.split(",").includes("drill")) appendFileSync(shim, `export { drillCheck, drillLoad, drillLookup } from "./index.js";\n`);
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 run("esbuild", [
-  join(work, "shim.js"), "--bundle", "--format=esm", "--minify", "--log-level=warning",
+  shim, "--bundle", "--format=esm", "--minify", "--log-level=warning",
   "--external:./index_bg.wasm", "--external:cloudflare:*", `--outfile=${join(out, "index.js")}`,
 ]);
 cpSync(wasm, join(out, "index_bg.wasm"));

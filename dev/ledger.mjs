@@ -84,7 +84,9 @@ function discrepancies() {
   return rows.map((row) => ({ ...row, found_at: iso(row.found_at) }));
 }
 
-const iso = (time) => new Date(time * 1000).toISOString().replace(".000Z", "Z");
+function iso(time) {
+  return new Date(time * 1000).toISOString().replace(".000Z", "Z");
+}
 
 /** The rows of one query, by wrangler. Books in which nothing was written yet have no tables. */
 function query(sql) {

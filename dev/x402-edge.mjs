@@ -6,7 +6,7 @@ import { join, sep } from "node:path";
 import { env, fail, root } from "./tools.mjs";
 
 const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-const program = join(target, "debug", process.platform === "win32" ? "x402-edge.exe" : "x402-edge");
+const program = join(target, "tool", process.platform === "win32" ? "x402-edge.exe" : "x402-edge");
 
 if (isOld()) build();
 const result = spawnSync(program, process.argv.slice(2), { cwd: whereTheUserStands(), env, stdio: "inherit" });
@@ -22,8 +22,8 @@ function isOld() {
 
 /** Whatever cargo says goes to stderr: stdout is the program's. */
 function build() {
-  console.error("Building x402-edge (the first time takes about half a minute)");
-  const cargo = spawnSync("cargo", ["build", "--locked", "--features", "cli", "--bin", "x402-edge"], { cwd: root, env, stdio: ["ignore", 2, 2] });
+  console.error("Building x402-edge (the first time takes about a minute)");
+  const cargo = spawnSync("cargo", ["build", "--locked", "--profile", "tool", "--features", "cli", "--bin", "x402-edge"], { cwd: root, env, stdio: ["ignore", 2, 2] });
   if (cargo.error) fail("Rust is missing. Install it with rustup (https://rustup.rs) and try again.", 3);
   if (cargo.status !== 0) fail("x402-edge cannot be built", 3);
 }

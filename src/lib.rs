@@ -8,7 +8,7 @@
 //! | 1 types: the words of the protocol | [`x402`] |
 //! | 2 logic and representation | [`schemes`], [`transports`], [`extensions`] |
 //! | – what is remembered, and the sockets in the wall | [`ledger`], [`ports`] |
-//! | 3 the paywall's own rooms | [`prices`], [`chain`], [`facilitator`], [`settlement`], [`books`], [`origin`], [`page`] |
+//! | 3 the paywall's own rooms | [`prices`], [`chain`], [`facilitator`], [`settlement`], [`books`], [`origin`], [`page`], [`passes`] |
 //! | 4 the story | [`gate`] |
 //! | 5 the outside | `edge` (in a Worker), `bin/x402-edge` (on your machine) |
 
@@ -38,6 +38,7 @@ pub mod chain;
 pub mod facilitator;
 pub mod origin;
 pub mod page;
+pub mod passes;
 pub mod prices;
 pub mod settlement;
 

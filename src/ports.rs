@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     client::Client,
-    ledger::{Command, IdentifierCommand, IdentifierReply, Reply as LedgerReply},
+    ledger::{Command, IdentifierCommand, IdentifierReply, PassCommand, PassReply, Reply as LedgerReply},
     time::UnixTime,
 };
 
@@ -68,19 +68,21 @@ pub trait Origin {
     async fn send(&self, forward: Forward, within: Duration) -> Result<Self::Answer, NoAnswer>;
 }
 
-/// Changes to a set of headers: first everything in `remove` goes, then `set` is written.
+/// Changes to a set of headers: first everything in `remove` goes, then `set` is written, then `append` is added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderEdits {
     /// Names to remove.
     pub remove: Vec<String>,
     /// Names and values to write, replacing what is there.
     pub set: Vec<(&'static str, String)>,
+    /// Names and values to write beside what is there, such as one more cookie.
+    pub append: Vec<(&'static str, String)>,
 }
 
 impl HeaderEdits {
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.remove.is_empty() && self.set.is_empty()
+        self.remove.is_empty() && self.set.is_empty() && self.append.is_empty()
     }
 }
 
@@ -125,6 +127,9 @@ pub trait Ledger {
 
     /// Applies a command to a payment identifier (`ledger::identifier_name`).
     async fn identify(&self, object: &str, command: IdentifierCommand) -> Result<IdentifierReply, LedgerDown>;
+
+    /// Applies a command to a payer's passes (`ledger::passes_name`).
+    async fn passes(&self, object: &str, command: PassCommand) -> Result<PassReply, LedgerDown>;
 }
 
 /// A free request of a client, to be taken from its quota.
@@ -178,6 +183,12 @@ pub trait Clock {
     }
     /// The same in milliseconds, for measuring how long something took.
     fn millis(&self) -> u64;
+}
+
+/// Chance.
+pub trait Random {
+    /// Bytes that nobody can foretell, others each time. Nothing where the runtime has none to give.
+    fn bytes(&self) -> Option<[u8; 16]>;
 }
 
 /// Where faults are told to the operator. Never to clients.

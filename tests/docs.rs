@@ -97,7 +97,9 @@ fn every_source_file_of_the_core_says_what_it_is_for() {
 fn every_binding_in_wrangler_toml_is_one_the_worker_reads() {
     let wrangler = fs::read_to_string(root().join("wrangler.toml")).unwrap();
     let bindings = fs::read_to_string(root().join("src/edge/bindings.rs")).unwrap();
-    for name in ["PRICES", "LEDGER", "PRICE_HISTORY", "QUOTA", "DB", "ORIGIN", "ORIGIN_URL", "FACILITATOR_KEYS"] {
+    for name in
+        ["PRICES", "LEDGER", "PRICE_HISTORY", "QUOTA", "DB", "ORIGIN", "ORIGIN_URL", "FACILITATOR_KEYS", "PASS_KEYS"]
+    {
         assert!(
             wrangler.contains(&format!("{name}\""))
                 | wrangler.contains(&format!("{name} ="))
@@ -108,7 +110,7 @@ fn every_binding_in_wrangler_toml_is_one_the_worker_reads() {
     }
     assert_eq!(
         bindings.matches(": &str = \"").count(),
-        8,
+        9,
         "a binding is missing from this test and from wrangler.toml"
     );
 }

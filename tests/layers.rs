@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("x402", &["evm", "money", "network"]),
     ("schemes", &["evm", "time", "x402"]),
     ("transports", &["x402"]),
-    ("extensions", &[]),
+    ("extensions", &["evm"]),
     ("ledger", &["evm", "network", "time", "x402"]),
     ("ports", &["client", "ledger", "time"]),
     ("prices", &["client", "evm", "money", "network", "time", "schemes", "transports", "x402"]),
@@ -26,6 +26,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     // A redirect is read like a request: the target and its dot segments are the price room's.
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
     ("page", &["money", "x402"]),
+    // A pass opens what a price is asked for.
+    ("passes", &["money", "time", "x402", "ledger", "prices"]),
     (
         "gate",
         &[
@@ -44,11 +46,27 @@ const ROOMS: &[(&str, &[&str])] = &[
             "facilitator",
             "origin",
             "page",
+            "passes",
         ],
     ),
     (
         "edge",
-        &["client", "time", "ledger", "facilitator", "settlement", "books", "transports", "ports", "prices", "gate"],
+        &[
+            "client",
+            "time",
+            // For measuring the edge check without a request.
+            "schemes",
+            "x402",
+            "ledger",
+            "facilitator",
+            "settlement",
+            "books",
+            "transports",
+            "ports",
+            "prices",
+            "passes",
+            "gate",
+        ],
     ),
 ];
 

@@ -217,6 +217,11 @@ fn settled_at(at: u64) -> Vec<(u64, Command)> {
     ]
 }
 
+/// Settled at 0 and not delivered, however often it is asked for again.
+fn owed(hold: u32) -> Reply {
+    Reply::Owed { hold, receipt: receipt(), since: 0 }
+}
+
 fn and(mut story: Vec<(u64, Command)>, more: &[(u64, Command)]) -> Vec<(u64, Command)> {
     story.extend_from_slice(more);
     story
@@ -236,10 +241,10 @@ fn a_settled_payment_is_owed_until_it_is_delivered_and_then_spent() {
     let present = |at, request| (at, Command::Present(Box::new(presentation(request))));
     let settled = settled_at(0);
     assert_eq!(story(&and(settled.clone(), &[present(1, 0)])), Reply::Busy { retry_after: 2 });
-    assert_eq!(story(&and(settled.clone(), &[present(61, 0)])), Reply::Owed { hold: 2, receipt: receipt() });
+    assert_eq!(story(&and(settled.clone(), &[present(61, 0)])), owed(2));
     assert_eq!(story(&and(settled.clone(), &[present(61, 1)])), Reply::Elsewhere);
     let gone = (1, Command::Delivered { hold: 1, whole: false });
-    assert_eq!(story(&and(settled.clone(), &[gone, present(2, 0)])), Reply::Owed { hold: 2, receipt: receipt() });
+    assert_eq!(story(&and(settled.clone(), &[gone, present(2, 0)])), owed(2));
     let delivered = (1, Command::Delivered { hold: 1, whole: true });
     assert_eq!(story(&and(settled, &[delivered, present(2, 0)])), Reply::Spent { receipt: Some(receipt()) });
 }
@@ -258,7 +263,7 @@ fn an_unknown_settlement_is_resolved_and_never_sold_again() {
         settling,
         &[present(91), (95, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) }), present(96)],
     );
-    assert_eq!(story(&late), Reply::Owed { hold: 3, receipt: receipt() });
+    assert_eq!(story(&late), Reply::Owed { hold: 3, receipt: receipt(), since: 95 });
 }
 
 #[test]
@@ -267,7 +272,7 @@ fn news_of_a_settlement_counts_also_after_it_was_thought_refused() {
         and(settled_at(0)[..3].to_vec(), &[(5, Command::Close { hold: 1, outcome: Box::new(Outcome::Released) })]);
     let settled = (6, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) });
     let present = (7, Command::Present(Box::new(presentation(0))));
-    assert_eq!(story(&and(refused, &[settled, present])), Reply::Owed { hold: 2, receipt: receipt() });
+    assert_eq!(story(&and(refused, &[settled, present])), Reply::Owed { hold: 2, receipt: receipt(), since: 6 });
 }
 
 #[test]
@@ -276,7 +281,7 @@ fn an_answer_on_its_way_for_minutes_is_not_asked_for_again_beside() {
     let present = |at| (at, Command::Present(Box::new(presentation(0))));
     let story_so_far = and(settled_at(0), &on_its_way);
     assert_eq!(story(&and(story_so_far.clone(), &[present(159)])), Reply::Busy { retry_after: 2 });
-    assert_eq!(story(&and(story_so_far, &[present(161)])), Reply::Owed { hold: 2, receipt: receipt() });
+    assert_eq!(story(&and(story_so_far, &[present(161)])), owed(2));
 }
 
 #[test]
@@ -292,5 +297,5 @@ fn a_payment_that_is_no_good_any_more_counts_only_where_it_is_known() {
     let known_only = Command::Present(Box::new(Presentation { known_only: true, ..presentation(0) }));
     assert_eq!(story(&[(0, known_only.clone())]), Reply::NotKnown);
     let gone = (1, Command::Delivered { hold: 1, whole: false });
-    assert_eq!(story(&and(settled_at(0), &[gone, (2, known_only)])), Reply::Owed { hold: 2, receipt: receipt() });
+    assert_eq!(story(&and(settled_at(0), &[gone, (2, known_only)])), owed(2));
 }

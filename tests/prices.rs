@@ -209,3 +209,100 @@ fn the_example_documents_are_good() {
     }
     assert!(read > 0);
 }
+
+#[test]
+fn a_pass_opens_nothing_dearer_and_its_owner_is_told_so() {
+    let archive = |archive: Value| {
+        let article = json!({"price": "$0.05", "pass": {"ttl": 3600, "scope": ["/archive"]}, "rules": [
+            {"when": {"country": "DE"}, "price": "$0.04"}, {"when": {"country": "UA"}, "free": true},
+        ]});
+        let mut document = document(&json!({"/article": article, "/archive": archive}));
+        document["rpc"] = json!({});
+        PriceTable::parse(&document.to_string()).map(drop).map_err(|problems| problems[0].to_string())
+    };
+    let dearer = |price: &str, least: &str| {
+        Err(format!(
+            "/routes/~1article/pass/scope/0: a pass must not open what is dearer: that route costs up to {price} atomic \
+             units of {USDC} on eip155:84532, this pass as little as {least} (found /archive)"
+        ))
+    };
+    assert_eq!(archive(json!({"price": "$0.04"})), Ok(()));
+    assert_eq!(archive(json!({"free": true})), Ok(()));
+    assert_eq!(archive(json!({"price": "$0.045"})), dearer("45000", "40000"));
+    assert_eq!(
+        archive(json!({"price": "$0.01", "rules": [{"when": {"asn": 1}, "price": "$0.05"}]})),
+        dearer("50000", "40000")
+    );
+    assert_eq!(
+        archive(json!({"price": "$9", "rules": [{"when": {"asn": 1}, "price": "$0.01"}]})),
+        dearer("9000000", "40000")
+    );
+    assert_eq!(
+        archive(json!({"accepts": [{"price": "$0.04"}, {"price": "$9", "network": "base"}]})),
+        Ok(()),
+        "one is enough"
+    );
+    let other = archive(json!({"price": "$0.04", "network": "base"})).unwrap_err();
+    assert!(other.contains("cannot be paid in every token that buys this pass"), "{other}");
+}
+
+#[test]
+fn what_is_wrong_with_a_pass_is_told() {
+    let told_of = |pass: Value, more: Value| {
+        let mut route = json!({"price": "$1", "pass": pass});
+        route.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        told(&document(&json!({"/x": route, "/y": {"price": "$1"}})).to_string())
+    };
+    let none = || json!({});
+    for (pass, expected) in [
+        (
+            json!({}),
+            "/routes/~1x/pass: ttl is missing: for how many seconds a pass is good, such as {\"ttl\": 86400} for a day",
+        ),
+        (json!({"ttl": 59}), "/routes/~1x/pass/ttl: expected a whole number of seconds, 60 to 31536000 (found 59)"),
+        (
+            json!({"ttl": "1d"}),
+            "/routes/~1x/pass/ttl: expected a whole number of seconds, 60 to 31536000 (found \"1d\")",
+        ),
+        (
+            json!({"ttl": 60, "uses": 0}),
+            "/routes/~1x/pass/uses: expected a whole number of uses, 1 to 1000000 (found 0)",
+        ),
+        (json!({"ttl": 60, "use": 1}), "/routes/~1x/pass/use: unknown key; did you mean uses?"),
+        (
+            json!({"ttl": 60, "scope": ["/x"]}),
+            "/routes/~1x/pass/scope/0: a pass opens its own route anyway; leave it out (found \"/x\")",
+        ),
+        (
+            json!({"ttl": 60, "scope": ["/y", "/y"]}),
+            "/routes/~1x/pass/scope/1: this route stands here twice (found \"/y\")",
+        ),
+        (
+            json!({"ttl": 60, "scope": ["/Y/"]}),
+            "/routes/~1x/pass/scope/0: there is no such route; did you mean /y? (found /Y/)",
+        ),
+        (
+            json!({"ttl": 60, "scope": ["/elsewhere"]}),
+            "/routes/~1x/pass/scope/0: there is no such route; write a key of routes of the same host, letter by letter (found /elsewhere)",
+        ),
+    ] {
+        assert_eq!(told_of(pass, none()), [expected]);
+    }
+    let free = told(&document(&json!({"/x": {"free": true, "pass": {"ttl": 60}}})).to_string());
+    assert_eq!(free, ["/routes/~1x/pass: pass says nothing here: this route never asks for money"]);
+    let long = format!("/{}", "x".repeat(512));
+    let long = told(&document(&json!({long: {"price": "$1", "pass": {"ttl": 60}}})).to_string());
+    assert!(long[0].ends_with("a route that sells passes has a key of at most 512 bytes"), "{long:?}");
+    let mut document = document(&json!({}));
+    document["passes"] = json!({"revoked": ["0x12", "8b2e", 1], "epoch": -1, "notBefore": 5});
+    assert_eq!(
+        told(&document.to_string()),
+        [
+            "/passes/notBefore: unknown key; allowed are revoked, epoch",
+            "/passes/epoch: expected a whole number, 0 to 1000000000: passes sold in an earlier epoch are void (found -1)",
+            "/passes/revoked/0: not a payer's address: expected 0x and 40 hexadecimal digits (found \"0x12\")",
+            "/passes/revoked/1: expected a payer's address (0x…), or the id of a pass or of its payment (32 or 64 hexadecimal digits) (found \"8b2e\")",
+            "/passes/revoked/2: expected a text (found 1)",
+        ]
+    );
+}

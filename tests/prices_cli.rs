@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 const PAY_TO: &str = "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB";
 
+const USDC: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+
 /// A folder of its own for a test, gone afterwards.
 struct Folder(PathBuf);
 
@@ -164,6 +166,9 @@ fn check_says_where_a_text_stops_being_json() {
     let told = folder.prices(&["check", "latin1.json"], "");
     assert_eq!(told.code, 1);
     assert!(told.out.contains("not UTF-8: see byte 10"), "{}", told.out);
+    let marked = folder.prices(&["check", "-"], "\u{feff}{\"routes\": {}}");
+    assert_eq!(marked.code, 1);
+    assert!(marked.out.contains("byte order mark"), "{}", marked.out);
 }
 
 #[test]
@@ -172,6 +177,17 @@ fn check_says_the_version_that_the_worker_says() {
     let json = folder.prices(&["check", "--json", "-"], r#"{"routes":{}}"#).json();
     // printf '{"routes":{}}' | sha256sum
     assert_eq!((&json["good"], &json["version"], &json["routes"]), (&json!(true), &json!("6e84fd4ee53a"), &json!(0)));
+}
+
+#[test]
+fn check_warns_of_what_the_free_plan_cannot_read() {
+    let folder = Folder::new("free-plan");
+    let routes = |count: usize| (0..count).map(|n| (format!("/x/{n}"), json!({"price": "$0.01"}))).collect::<Value>();
+    let few = folder.prices(&["check", "-"], &document(&routes(100)));
+    assert_eq!((few.code, few.out.lines().count()), (0, 1), "{}", few.out);
+    let many = folder.prices(&["check", "-", "--json"], &document(&routes(2_000)));
+    assert_eq!(many.code, 0);
+    assert!(many.json()["warnings"][0].as_str().unwrap().contains("Free plan a request has 10 ms"), "{}", many.out);
 }
 
 #[test]
@@ -426,7 +442,7 @@ fn diff_tells_what_changes_and_what_it_earns() {
     let json = folder.prices(&["diff", "--against", "old.json", "--urls", "urls.txt"], "").json();
     let effect = &json["effect"];
     assert_eq!((&effect["requests"], &effect["unreadLines"]), (&json!(1003), &json!(1)));
-    let usdc = |amount: &str| json!([{"token": "USDC on eip155:84532", "decimals": 6, "amount": amount}]);
+    let usdc = |amount: &str| json!([{"ticker": "USDC", "network": "eip155:84532", "asset": USDC, "decimals": 6, "amount": amount}]);
     assert_eq!(effect["total"], json!({"before": usdc("11000000"), "after": usdc("25000000")}));
     let a = effect["routes"].as_array().unwrap().iter().find(|route| route["route"] == "/a").unwrap();
     assert_eq!(a["before"], json!({"requests": 1000, "revenue": usdc("10000000")}));

@@ -88,6 +88,7 @@ fn mistakes_of_form_are_mistakes_to_both() {
     let schema = Schema::read();
     let article = "/routes/GET ~1articles~1:slug";
     let at = |rest: &str| format!("{article}{rest}");
+    let archive = "/routes/GET ~1archive~1:slug";
     for (pointer, value) in [
         ("/payTo".to_owned(), json!("0x12")),
         ("/payTo".to_owned(), json!(null)),
@@ -154,6 +155,18 @@ fn mistakes_of_form_are_mistakes_to_both() {
         (at("/quota/requests"), json!(0)),
         (at("/quota/per"), json!("user")),
         (at("/quota"), json!({"per": "ip"})),
+        (format!("{archive}/pass"), json!(true)),
+        (format!("{archive}/pass"), json!({"uses": 3})),
+        (format!("{archive}/pass/ttl"), json!(59)),
+        (format!("{archive}/pass/ttl"), json!("1d")),
+        (format!("{archive}/pass/ttl"), json!(31_536_001)),
+        (format!("{archive}/pass/uses"), json!(0)),
+        (format!("{archive}/pass/scope"), json!("/archive/*")),
+        (format!("{archive}/pass/scope"), json!(["GET /old/:slug", "GET /old/:slug"])),
+        ("/passes".to_owned(), json!([])),
+        ("/passes/epoch".to_owned(), json!(-1)),
+        ("/passes/revoked".to_owned(), json!(["0x12"])),
+        ("/passes/revoked".to_owned(), json!(["8b2e0ccd"])),
         (at("/rules"), json!({})),
         (at("/rules/0"), json!({"free": true})),
         (at("/rules/0"), json!({"when": {"country": "DE"}})),
@@ -199,6 +212,9 @@ fn what_no_schema_can_say_is_left_to_the_parser() {
         ("/routes/~1a~1..~1b", json!({"price": 1})),
         ("/routes/~1x", json!({"free": true, "quota": {"requests": 1}})),
         ("/networks/eip155:8453", json!({"name": "peaq"})),
+        ("/routes/~1x", json!({"free": true, "pass": {"ttl": 60}})),
+        ("/routes/~1x", json!({"price": "$1", "pass": {"ttl": 60, "scope": ["/nothing"]}})),
+        ("/routes/~1x", json!({"price": "$0.01", "pass": {"ttl": 60, "scope": ["GET /archive/:slug"]}})),
     ] {
         let document = with(every_key(), pointer, Some(value.clone()));
         assert!(!parser_accepts(&document), "the parser takes {value} at {pointer}");
@@ -226,6 +242,8 @@ fn schema_and_parser_know_the_same_keys() {
         ("/definitions/rule", format!("{route}/rules/0")),
         ("/definitions/when", format!("{route}/rules/0/when")),
         ("/definitions/quota", format!("{route}/quota")),
+        ("/definitions/pass", "/routes/GET ~1archive~1:slug/pass".to_owned()),
+        ("/definitions/passes", "/passes".to_owned()),
         ("/definitions/offer", "/routes/~1chat/accepts/1".to_owned()),
         ("/definitions/networkEntry", "/networks/eip155:2366".to_owned()),
         ("/definitions/token", "/tokens/kite-ai/KUSD".to_owned()),

@@ -39,7 +39,10 @@ export async function startFacilitator({ port, chainUrl, onCall = () => undefine
     };
     try {
       const operation = new URL(request.url, "http://localhost").pathname.slice(1);
-      if (operation === "supported") return send(200, facilitator.getSupported());
+      if (operation === "supported") {
+        await onCall(operation, undefined, request);
+        return send(200, facilitator.getSupported());
+      }
       if (operation !== "verify" && operation !== "settle") return send(404, { error: "not found" });
       let text = "";
       for await (const chunk of request.setEncoding("utf8")) text += chunk;

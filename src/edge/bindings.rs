@@ -1,10 +1,17 @@
 //! Names of everything that `wrangler.toml` gives the Worker, and what happens without it.
 
+use std::{cell::OnceCell, rc::Rc};
+
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::{database::Database, host::Host, ledger_stub::LedgerStub, origin::OriginSite};
-use crate::{facilitator::Credentials, ports::Journal, prices::Target};
+use crate::{
+    facilitator::Credentials,
+    passes::{BadKeys, Keys},
+    ports::Journal,
+    prices::{PriceTable, Snapshot, Target},
+};
 
 /// KV namespace with the price document. Without it every path is 503: what is priced cannot be known.
 pub(super) const PRICES: &str = "PRICES";
@@ -30,6 +37,10 @@ const ORIGIN: &str = "ORIGIN";
 /// Secret: keys for facilitators, JSON from base URL to `{"bearer": …}` or `{"cdp": {"keyId", "keySecret"}}`.
 /// Without it facilitators are called without a key.
 const FACILITATOR_KEYS: &str = "FACILITATOR_KEYS";
+
+/// Secret: keys of passes, JSON `{kid: base64url}`; the first signs. Without it, or where it cannot be read, no passes
+/// are sold and none open anything: requests pay.
+const PASS_KEYS: &str = "PASS_KEYS";
 
 /// Variable: scheme and host of the origin, such as `https://origin.example.com`. Without it and
 /// [`ORIGIN`], requests go on to the zone's own DNS origin, as for any Worker on a route.
@@ -100,6 +111,31 @@ pub(super) fn credentials(env: &JsValue) -> Credentials {
             Credentials::default()
         }
     }
+}
+
+thread_local! {
+    /// The secret as it was when this isolate started: a change starts new ones.
+    static PASSES: Rc<OnceCell<Rc<Result<Keys, BadKeys>>>> = Rc::default();
+}
+
+/// The keys of passes, read once. If there are none where they are needed, that is told once.
+pub(super) fn pass_keys(env: &JsValue, prices: &Snapshot) -> Rc<Result<Keys, BadKeys>> {
+    let known = PASSES.with(Rc::clone);
+    if let Some(keys) = known.get() {
+        return Rc::clone(keys);
+    }
+    let text = Reflect::get(env, &PASS_KEYS.into()).ok().and_then(|value| value.as_string());
+    let keys = Rc::new(match text.filter(|text| !text.is_empty()) {
+        None => Err(BadKeys::Missing),
+        Some(text) => Keys::parse(&text),
+    });
+    let sells = prices.table().is_some_and(PriceTable::sells_passes);
+    match &*keys {
+        Ok(_) => {}
+        Err(BadKeys::Missing) if !sells => return keys,
+        Err(error) => Host.fault(&format!("no passes are sold or accepted: {error}")),
+    }
+    known.get_or_init(|| keys).clone()
 }
 
 /// A developer's machine, or the Worker's own name at Cloudflare.

@@ -1,10 +1,10 @@
-//! [`Clock`], [`Journal`] and [`Background`] by the runtime.
+//! [`Clock`], [`Journal`], [`Random`] and [`Background`] by the runtime.
 
 use std::time::Duration;
 
 use worker::{Delay, console_error};
 
-use crate::ports::{Background, Clock, Journal};
+use crate::ports::{Background, Clock, Journal, Random};
 
 /// The runtime around us. Its clock stands still between waits; faults go to the Worker's log.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,12 @@ impl Clock for Host {
 impl Journal for Host {
     fn fault(&self, text: &str) {
         console_error!("x402-edge: {text}");
+    }
+}
+
+impl Random for Host {
+    fn bytes(&self) -> Option<[u8; 16]> {
+        super::sign::random().ok()
     }
 }
 

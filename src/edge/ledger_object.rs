@@ -8,11 +8,11 @@ use worker::{DurableObject, Env, Request, Response, Result, ScheduledTime, State
 
 use super::{
     bindings::database, database::Database, fetch::WorkerFetch, host::Host, ledger_store::LedgerStore,
-    ledger_stub::Message, roster,
+    ledger_stub::Message, pass_store::SqlPasses, roster,
 };
 use crate::{
     books,
-    ledger::identify,
+    ledger::{apply_to_passes, identify},
     ports::{Clock, Journal},
     settlement::Clerk,
 };
@@ -55,14 +55,21 @@ impl DurableObject for LedgerObject {
             Message::Identifier(command) => {
                 let (known, reply) = identify(self.store().identified()?, command, Host.now());
                 self.store().keep_identified(known.as_ref())?;
-                self.schedule().await?;
+                self.schedule(None).await?;
+                return Response::from_json(&reply);
+            }
+            Message::Passes(command) => {
+                let reply = apply_to_passes(&self.passes(), command, Host.now())?;
+                if self.store().state().storage().get_alarm().await?.is_none() {
+                    self.schedule(self.passes().next_to_forget()?).await?;
+                }
                 return Response::from_json(&reply);
             }
         };
         // The first round writes the command: from then on an alarm must be set, whatever becomes of this call.
-        let (reply, scheduled) = join(self.clerk.tell(&nonce, command, within), self.schedule()).await;
+        let (reply, scheduled) = join(self.clerk.tell(&nonce, command, within), self.schedule(None)).await;
         scheduled?;
-        self.schedule().await?;
+        self.schedule(None).await?;
         Response::from_json(&reply?)
     }
 
@@ -70,11 +77,13 @@ impl DurableObject for LedgerObject {
         self.clerk.wake().await?;
         self.write_books().await?;
         self.store().forget_identified(Host.now())?;
-        if self.store().is_empty()? {
+        self.passes().forget(Host.now())?;
+        let passes = self.passes().next_to_forget()?;
+        if self.store().is_empty()? && passes.is_none() {
             // A payer who never paid leaves nothing behind.
             self.store().state().storage().delete_all().await?;
         } else {
-            self.schedule().await?;
+            self.schedule(passes).await?;
         }
         Response::empty()
     }
@@ -83,6 +92,10 @@ impl DurableObject for LedgerObject {
 impl LedgerObject {
     fn store(&self) -> &LedgerStore {
         self.clerk.store()
+    }
+
+    fn passes(&self) -> SqlPasses<'_> {
+        SqlPasses(self.store().state())
     }
 
     /// Empties the outbox into the books. If they cannot be written, it waits.
@@ -107,8 +120,9 @@ impl LedgerObject {
         }
     }
 
-    /// Sets the alarm to the time of the first payment, or of the outbox.
-    async fn schedule(&self) -> Result<()> {
+    /// Sets the alarm to the time of the first payment, of the outbox, or of the passes, where the object keeps some:
+    /// one object keeps either.
+    async fn schedule(&self, passes: Option<u64>) -> Result<()> {
         let now = Host.now();
         let write = if self.store().has_outbox()? {
             // Not put off by what happens meanwhile.
@@ -120,7 +134,8 @@ impl LedgerObject {
             None
         };
         let identified = self.store().identified_until()?;
-        let Some(next) = self.store().next_wake()?.into_iter().chain(write).chain(identified).min() else {
+        let Some(next) = self.store().next_wake()?.into_iter().chain(write).chain(identified).chain(passes).min()
+        else {
             return Ok(());
         };
         // A second in the future at least: an alarm in the past would come again at once, for ever.

@@ -10,7 +10,7 @@ use web_sys::{AbortController, Request, RequestInit};
 
 use super::fetch::{fetch, until};
 use crate::{
-    ledger::{Command, IdentifierCommand, IdentifierReply, Reply},
+    ledger::{Command, IdentifierCommand, IdentifierReply, PassCommand, PassReply, Reply},
     ports::{Ledger, LedgerDown},
 };
 
@@ -24,6 +24,8 @@ pub(super) enum Message {
     Payment { nonce: String, command: Command, within: Duration },
     /// For a payment identifier.
     Identifier(IdentifierCommand),
+    /// For a payer's passes.
+    Passes(PassCommand),
 }
 
 /// The namespace of ledger objects.
@@ -74,5 +76,9 @@ impl Ledger for LedgerStub {
 
     async fn identify(&self, object: &str, command: IdentifierCommand) -> Result<IdentifierReply, LedgerDown> {
         self.exchange(object, &Message::Identifier(command), TELL_WITHIN).await
+    }
+
+    async fn passes(&self, object: &str, command: PassCommand) -> Result<PassReply, LedgerDown> {
+        self.exchange(object, &Message::Passes(command), TELL_WITHIN).await
     }
 }

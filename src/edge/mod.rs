@@ -3,6 +3,8 @@
 mod bindings;
 mod counter;
 mod database;
+#[cfg(feature = "drill")]
+mod drill;
 mod fetch;
 mod host;
 mod kept_answer;
@@ -11,6 +13,7 @@ mod ledger_store;
 mod ledger_stub;
 mod object;
 mod origin;
+mod pass_store;
 mod prices_kv;
 mod prices_object;
 mod quota_object;
@@ -26,14 +29,14 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_log, event};
 use crate::{
     books::reconcile,
     facilitator::{Facilitators, Roster},
-    gate::{Answer, Gate, answer},
+    gate::{Answer, Gate, Passes, answer},
     ports::{Journal, Request as _},
     prices::Snapshot,
     transports::http,
 };
 
 use self::{
-    bindings::{Bindings, database},
+    bindings::{Bindings, database, pass_keys},
     counter::WorkerCounter,
     fetch::WorkerFetch,
     host::Host,
@@ -61,6 +64,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         }
     };
     let prices = prices_kv::current(&env, |work| context.wait_until(work)).await;
+    let pass_keys = pass_keys(env.unchecked_ref(), &prices);
     let gate = Gate {
         prices: &prices,
         fetch: &WorkerFetch::new(env.unchecked_ref()),
@@ -68,6 +72,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         host: &Host,
         ledger: bindings.ledger.as_ref(),
         counter: Some(&WorkerCounter { env: env.unchecked_ref(), context: &context }),
+        passes: Passes { keys: (*pass_keys).as_ref().map_err(|error| *error), random: &Host },
         origin_url: bindings.origin.url(),
     };
     let answer = gate.serve(&request, &bindings.origin.of(&request)).await;

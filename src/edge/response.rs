@@ -43,6 +43,8 @@ pub(super) fn to_response(
     if let Some((watched, ticket, ledger)) = watched {
         let sent = response.as_ref().ok().map(|response| (response.status(), response.headers()));
         context.wait_until(async move {
+            // If this is lost, the pass is as good as ever, but its payer cannot come back by a signature.
+            let _ = ticket.keep_pass(&ledger).await;
             if let (Some((status, headers)), Some(copy)) = (&sent, copy)
                 && let Some(answer) = copy.collect(*status, headers).await
             {
@@ -133,6 +135,9 @@ pub(super) fn apply(edits: &HeaderEdits, headers: &Headers) -> Result<(), JsValu
     }
     for (name, value) in &edits.set {
         headers.set(name, value)?;
+    }
+    for (name, value) in &edits.append {
+        headers.append(name, value)?;
     }
     Ok(())
 }

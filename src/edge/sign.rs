@@ -26,7 +26,8 @@ fn crypto() -> Result<JsValue, JsValue> {
     Reflect::get(&js_sys::global(), &"crypto".into())
 }
 
-fn random() -> Result<[u8; 16], JsValue> {
+/// Random bytes of the runtime's.
+pub(super) fn random() -> Result<[u8; 16], JsValue> {
     let crypto = crypto()?;
     let bytes = Uint8Array::new_with_length(16);
     let fill: Function = Reflect::get(&crypto, &"getRandomValues".into())?.dyn_into()?;

@@ -2,7 +2,10 @@
 //!
 //! Kept by each isolate in memory, for all requests; nothing here waits.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use crate::{
     time::UnixTime,
@@ -26,7 +29,12 @@ const MAX_REMEMBERED: usize = 64;
 
 /// The standing of all facilitators, by base URL.
 #[derive(Debug, Default)]
-pub struct Roster(RefCell<BTreeMap<String, Standing>>);
+pub struct Roster {
+    standings: RefCell<BTreeMap<String, Standing>>,
+    /// Whether a facilitator was asked for anything since `/supported` was due last: nobody is asked for the sake
+    /// of requests that need none.
+    in_use: Cell<bool>,
+}
 
 #[derive(Debug, Default)]
 struct Standing {
@@ -42,7 +50,7 @@ impl Roster {
     /// out (unless none does: then `/supported` is wrong somewhere, and all are asked); those whose breaker is
     /// open come last.
     pub fn in_order<'a>(&self, urls: &'a [String], kind: &SupportedKind, now: UnixTime) -> Vec<&'a str> {
-        let standings = self.0.borrow();
+        let standings = self.standings.borrow();
         let settles = |url: &&String| {
             let kinds = standings.get(*url).and_then(|standing| standing.kinds.as_ref());
             kinds.is_none_or(|kinds| kinds.iter().any(|known| known.includes(kind)))
@@ -58,18 +66,20 @@ impl Roster {
 
     /// Whether the facilitator has failed so often that nothing should be sent to it now.
     pub fn is_open(&self, url: &str, now: UnixTime) -> bool {
-        self.0.borrow().get(url).is_some_and(|standing| standing.open_until > now.0)
+        self.standings.borrow().get(url).is_some_and(|standing| standing.open_until > now.0)
     }
 
     /// It gave an answer that makes sense, whatever the answer.
     pub fn answered(&self, url: &str) {
-        if let Some(standing) = self.0.borrow_mut().get_mut(url) {
+        self.in_use.set(true);
+        if let Some(standing) = self.standings.borrow_mut().get_mut(url) {
             (standing.failures, standing.open_until) = (0, 0);
         }
     }
 
     /// It gave none, or nonsense.
     pub fn failed(&self, url: &str, now: UnixTime) {
+        self.in_use.set(true);
         self.with(url, |standing| {
             standing.failures = standing.failures.saturating_add(1);
             if standing.failures >= FAILURES_TO_OPEN {
@@ -78,10 +88,13 @@ impl Roster {
         });
     }
 
-    /// Those whose `/supported` should be asked now. They are not named again for a while, so that requests
-    /// which come meanwhile do not ask too.
+    /// Those whose `/supported` should be asked now, since facilitators are in use. They are not named again for a
+    /// while, so that requests which come meanwhile do not ask too.
     pub fn due<'a>(&self, urls: &'a [String], now: UnixTime) -> Vec<&'a str> {
         let mut due = Vec::new();
+        if !self.in_use.replace(false) {
+            return due;
+        }
         for url in urls {
             self.with(url, |standing| {
                 if standing.ask_at <= now.0 {
@@ -105,7 +118,7 @@ impl Roster {
     }
 
     fn with(&self, url: &str, change: impl FnOnce(&mut Standing)) {
-        let mut standings = self.0.borrow_mut();
+        let mut standings = self.standings.borrow_mut();
         if !standings.contains_key(url) && standings.len() >= MAX_REMEMBERED {
             standings.clear();
         }
@@ -165,12 +178,17 @@ mod tests {
     #[test]
     fn a_failed_supported_changes_nothing_and_is_tried_again() {
         let (roster, urls) = (Roster::default(), urls(&["a"]));
-        assert_eq!(roster.due(&urls, NOW), ["a"]);
-        assert!(roster.due(&urls, NOW).is_empty(), "one request asks for all");
+        let due = |now| {
+            roster.answered("a");
+            roster.due(&urls, now)
+        };
+        assert!(roster.due(&urls, NOW).is_empty(), "nobody was asked for anything");
+        assert_eq!(due(NOW), ["a"]);
+        assert!(due(NOW).is_empty(), "one request asks for all");
         learn(&roster, "a", &["eip155:1"]);
-        assert!(roster.due(&urls, NOW.plus(TRY_KINDS_AGAIN_SECONDS)).is_empty());
+        assert!(due(NOW.plus(TRY_KINDS_AGAIN_SECONDS)).is_empty());
         let later = NOW.plus(KEEP_KINDS_SECONDS);
-        assert_eq!(roster.due(&urls, later), ["a"]);
+        assert_eq!(due(later), ["a"]);
         roster.learn("a", SupportedResponse { kinds: vec![] }, later);
         assert_eq!(roster.in_order(&urls, &kind("eip155:1"), later), ["a"]);
     }

@@ -9,6 +9,7 @@ use crate::{
     extensions::payment_identifier::{self, PAYMENT_IDENTIFIER},
     ledger::KeptAnswer,
     page,
+    passes::BadKeys,
     ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
     prices::{Inquiry, Quote, Snapshot, Target},
     schemes::Refusal,
@@ -53,13 +54,13 @@ impl<A> From<OurAnswer> for Answer<A> {
 }
 
 /// What browsers' scripts may read of our answers.
-const EXPOSED: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE";
+const EXPOSED: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, X-402-Pass";
 const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
 const EXPOSE_HEADERS: &str = "Access-Control-Expose-Headers";
 
 /// Headers that paying clients send; a preflight must allow them.
 const ALLOWED_HEADERS: &str =
-    "payment-signature, x-payment, sign-in-with-x, access-control-expose-headers, content-type";
+    "payment-signature, x-payment, x-402-pass, sign-in-with-x, access-control-expose-headers, content-type";
 
 /// The facilitators' word for it.
 const ALREADY_USED: &str = "invalid_exact_evm_nonce_already_used";
@@ -124,6 +125,20 @@ impl<'a> Challenge<'a> {
             X402Version::V1 => offers.iter().filter_map(|offer| v1::requirements(offer, &self.resource)).collect(),
             X402Version::V2 => offers,
         }
+    }
+
+    /// The same, with one more extension, unless the owner says something else under its name.
+    #[must_use]
+    pub fn with_extension(mut self, key: &str, extension: Option<Value>) -> Self {
+        if let Some(extension) = extension.filter(|_| !self.extensions.contains_key(key)) {
+            self.extensions.to_mut().insert(key.to_owned(), extension);
+        }
+        self
+    }
+
+    /// What is asked, and who says so.
+    pub const fn quote(&self) -> &Quote<'a> {
+        &self.quote
     }
 
     /// The route's key in the price document.
@@ -237,17 +252,25 @@ pub fn preflight(request: &impl Request) -> OurAnswer {
     }
 }
 
-/// `/.x402/status`: what is deployed and whether its prices are in order. Quotes nothing from the document.
-pub fn status(prices: &Snapshot) -> OurAnswer {
+/// `/.x402/status`: what is deployed and whether its prices and the keys of passes are in order. Quotes nothing from
+/// the document.
+pub fn status(prices: &Snapshot, passes: Result<(), BadKeys>) -> OurAnswer {
     let problems: Vec<Value> = prices
         .problems()
         .iter()
         .map(|problem| json!({ "pointer": problem.pointer, "problem": problem.message }))
         .collect();
+    let sells_passes = prices.table().is_some_and(crate::prices::PriceTable::sells_passes);
+    let passes = match passes {
+        Ok(()) => "ready".to_owned(),
+        Err(error) if sells_passes => format!("none are sold or accepted: {error}"),
+        Err(_) => "none".to_owned(),
+    };
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "prices": prices.version(),
         "routes": prices.table().map(crate::prices::PriceTable::len),
+        "passes": passes,
         "problems": problems,
     });
     OurAnswer {

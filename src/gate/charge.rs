@@ -9,6 +9,7 @@ use crate::{
     origin::{Destination, Paid, paid_answer_edits, paid_forward, relayed_answer_edits},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
     schemes::{CheckedPayment, Refusal, exact},
+    time::UnixTime,
     x402::{PaymentPayload, PaymentRequirements, SettleAttempt, SettlementResponse, X402Version},
 };
 
@@ -135,7 +136,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     ) -> Option<Answer<O::Answer>> {
         let (challenge, version) = (purchase.challenge, purchase.version);
         Some(match reply {
-            Reply::Owed { hold, receipt } => self.deliver(ticket.held(hold), &receipt, purchase, origin).await,
+            Reply::Owed { hold, receipt, since } => {
+                self.deliver(ticket.held(hold), (&receipt, UnixTime(since)), purchase, origin).await
+            }
             Reply::Unknown { deadline } => self.unknown(&purchase.paid, deadline),
             Reply::Refused { receipt } => {
                 self.free(&ticket).await;
@@ -209,7 +212,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let attempt = payment.attempt(visit.table.rpc(paid.network), now);
         let within = patience.saturating_sub(verifying).max(KEPT_FOR_SETTLING);
         match self.settle(&payment, attempt, ticket, within).await {
-            Ok(Settlement::Settled(receipt)) => self.paid_answer(answer, &receipt, ticket.cloned(), purchase),
+            Ok(Settlement::Settled(receipt)) => {
+                self.paid_answer(answer, (&receipt, self.host.now()), ticket.cloned(), purchase)
+            }
             Ok(Settlement::Refused(receipt)) => {
                 if let Some(ticket) = ticket {
                     self.free(ticket).await;
@@ -250,14 +255,14 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     async fn deliver<R: Request, O: Origin>(
         &self,
         ticket: Ticket,
-        receipt: &SettlementResponse,
+        (receipt, since): (&SettlementResponse, UnixTime),
         purchase: &Purchase<'_, R>,
         origin: &O,
     ) -> Answer<O::Answer> {
         let visit = purchase.visit;
         let failed = match origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN).await {
             Ok(answer) if !self.is_free_of_charge(&answer, visit) => {
-                return self.paid_answer(answer, receipt, Some(ticket), purchase);
+                return self.paid_answer(answer, (receipt, since), Some(ticket), purchase);
             }
             Ok(answer) => {
                 let mut edits = self.hide_origin(&answer, visit, relayed_answer_edits());
@@ -276,7 +281,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     fn paid_answer<R: Request, A: OriginAnswer>(
         &self,
         answer: A,
-        receipt: &SettlementResponse,
+        (receipt, since): (&SettlementResponse, UnixTime),
         delivery: Option<Ticket>,
         purchase: &Purchase<'_, R>,
     ) -> Answer<A> {
@@ -284,6 +289,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         edits = self.hide_origin(&answer, purchase.visit, edits);
         edits.set.push(answer::receipt(receipt, purchase.version));
         edits.set.extend(answer::exposed_to_browsers(&answer));
+        let pass = self.sell_pass(purchase.challenge.quote(), &purchase.paid, since, purchase.visit, &mut edits);
+        let delivery = delivery.map(|ticket| ticket.with_pass(pass));
         Answer::Origins { answer, edits, delivery }
     }
 
@@ -299,7 +306,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         Facilitators::new(self.fetch, self.host, self.roster)
     }
 
-    fn ledger_down<A>(&self) -> Answer<A> {
+    pub(super) fn ledger_down<A>(&self) -> Answer<A> {
         self.host.fault("the ledger cannot be reached");
         answer::ledger_down().into()
     }
@@ -347,7 +354,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
 
     /// Nobody pays for an error, for "you have it already", nor for being sent to another priced page, where
     /// the client pays.
-    fn is_free_of_charge<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> bool {
+    pub(super) fn is_free_of_charge<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> bool {
         match self.redirect(answer, visit) {
             Some(Destination::Here { path, .. }) => visit.is_priced(&path),
             Some(Destination::Elsewhere) => false,

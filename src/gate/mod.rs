@@ -9,6 +9,7 @@ pub mod answer;
 mod charge;
 mod free;
 mod naming;
+mod passes;
 mod ticket;
 
 use std::time::Duration;
@@ -16,13 +17,14 @@ use std::time::Duration;
 use crate::{
     client::Client,
     evm::keccak256,
-    extensions::payment_identifier,
+    extensions::{payment_identifier, sign_in_with_x::SIGN_IN_WITH_X},
     facilitator::Roster,
     origin::{Destination, PRICES_HEADER, destination, free_forward, relayed_answer_edits},
+    passes::without_passes,
     ports::{Clock, Counter, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::{
         Ambiguity, BadTarget, Decision, Headers, Inquiry, Method, Methods, PriceTable, Quote, Snapshot, Target,
-        canonical_name,
+        canonical_name, host_of,
     },
     transports::http,
 };
@@ -30,6 +32,7 @@ use crate::{
 pub use accepted::{candidates, judge};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
+pub use passes::Passes;
 pub use ticket::Ticket;
 
 /// The paywall, for one request.
@@ -47,6 +50,8 @@ pub struct Gate<'a, F, H, L, N> {
     pub ledger: Option<&'a L>,
     /// Where requests are counted that are not charged, where there is a place.
     pub counter: Option<&'a N>,
+    /// What passes need.
+    pub passes: Passes<'a>,
     /// Scheme and host of the origin, where it has its own.
     pub origin_url: Option<&'a str>,
 }
@@ -78,7 +83,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return answer::bad_request(&BadTarget.to_string()).into();
         };
         if target.path == STATUS_PATH {
-            return answer::status(self.prices).into();
+            return answer::status(self.prices, self.passes.keys.map(drop)).into();
         }
         if !target.survives_forwarding() {
             return answer::bad_request(MANGLED_PATH).into();
@@ -135,8 +140,12 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         visit: &Visit<'_, R>,
         origin: &O,
     ) -> Answer<O::Answer> {
+        if let Some(answer) = self.open_by_pass(&quote, visit, origin).await {
+            return answer;
+        }
         let (request, table) = (visit.request, visit.table);
-        let challenge = Challenge::new(quote, &visit.target, visit.public_url(), self.ledger.is_some(), request);
+        let challenge = Challenge::new(quote, &visit.target, visit.public_url(), self.ledger.is_some(), request)
+            .with_extension(SIGN_IN_WITH_X, self.sign_in_offer(&quote, visit));
         let payload = match http::read_payment(|name| request.header(name)) {
             // Who pays for HEAD would pay for nothing.
             Ok(Some(_)) | Err(_) if request.method().eq_ignore_ascii_case("HEAD") => return challenge.unpaid().into(),
@@ -251,6 +260,11 @@ impl<'a, R: Request> Visit<'a, R> {
         self.table.site(self.target.authority)?.public_url()
     }
 
+    /// The host as passes name it.
+    fn host(&self) -> String {
+        host_of(self.target.authority)
+    }
+
     /// Names the request for the ledger: a payment is owed to the one it was first presented for.
     fn name(&self) -> String {
         let text = format!("{} {}{}", self.request.method(), self.target.path, self.target.query);
@@ -260,7 +274,18 @@ impl<'a, R: Request> Visit<'a, R> {
     /// The request on its way to the origin: exactly the path and query that were judged.
     fn forward(&self) -> Forward {
         let path_and_query = format!("{}{}", self.target.path, self.target.query);
-        free_forward(self.target.origin(), path_and_query, &self.request.header_names())
+        let names = self.request.header_names();
+        let mut forward = free_forward(self.target.origin(), path_and_query, &names);
+        // Whatever it opens, a pass is nothing to the origin. Its cookie goes along with every request of the site.
+        let cookie = names.iter().find(|name| name.eq_ignore_ascii_case("Cookie"));
+        if let Some((name, cookie)) = cookie.and_then(|name| Some((name, self.request.header(name)?))) {
+            match without_passes(&cookie) {
+                Some(rest) if rest == cookie => {}
+                Some(rest) => forward.edits.set.push(("Cookie", rest)),
+                None => forward.edits.remove.push(name.clone()),
+            }
+        }
+        forward
     }
 
     fn methods(&self, method: &Method) -> Methods {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     evm::{Address, Hash32},
-    ledger::{Command, KeptAnswer, Reply, object_name, payment_id},
+    ledger::{Command, KeptAnswer, Pass, PassCommand, Reply, object_name, passes_name, payment_id},
     network::Network,
     ports::{Ledger, LedgerDown},
 };
@@ -18,12 +18,19 @@ pub struct Ticket {
     nonce: String,
     hold: u32,
     naming: Option<Naming>,
+    pass: Option<Box<Pass>>,
 }
 
 impl Ticket {
     /// The place of a payment, not held yet.
     pub(super) fn of(network: Network, asset: Address, payer: Address, nonce: &Hash32) -> Self {
-        Self { object: object_name(network, asset, payer), nonce: hex::encode(nonce), hold: 0, naming: None }
+        Self {
+            object: object_name(network, asset, payer),
+            nonce: hex::encode(nonce),
+            hold: 0,
+            naming: None,
+            pass: None,
+        }
     }
 
     /// The same with the hold the ledger gave.
@@ -34,6 +41,19 @@ impl Ticket {
     /// The same with the payment's identifier.
     pub(super) fn named(self, naming: Option<Naming>) -> Self {
         Self { naming, ..self }
+    }
+
+    /// The same with the pass that its payment has bought.
+    pub(super) fn with_pass(self, pass: Option<Pass>) -> Self {
+        Self { pass: pass.map(Box::new), ..self }
+    }
+
+    /// Remembers the pass that the payment has bought, so that its payer can come back with it. If this is lost, the
+    /// pass is as good as ever, but opens nothing to a mere signature.
+    pub async fn keep_pass(&self, ledger: &impl Ledger) -> Result<(), LedgerDown> {
+        let Some(pass) = &self.pass else { return Ok(()) };
+        let object = passes_name(&pass.host, &pass.payer);
+        ledger.passes(&object, PassCommand::Sold(pass.clone())).await.map(drop)
     }
 
     /// The payment's identifier.

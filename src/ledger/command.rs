@@ -101,6 +101,8 @@ pub enum Reply {
         hold: u32,
         /// The settlement.
         receipt: SettlementResponse,
+        /// When it was settled; Unix seconds.
+        since: u64,
     },
     /// Find out what became of this attempt. The ledger's clerk does; it is never told to the gate.
     Resolve {

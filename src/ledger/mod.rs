@@ -6,6 +6,7 @@
 mod command;
 mod entry;
 mod identifier;
+mod passes;
 mod payment;
 mod rules;
 
@@ -14,6 +15,7 @@ use crate::{evm::Address, network::Network};
 pub use command::{Command, Outcome, Presentation, Reply};
 pub use entry::{Entry, entry, payment_id};
 pub use identifier::{Identified, IdentifierCommand, IdentifierReply, KeptAnswer, MAX_KEPT_BODY_BYTES, identify};
+pub use passes::{KeptPass, PASS_MARGIN_SECONDS, Pass, PassCommand, PassReply, PassStore, apply_to_passes};
 pub use payment::{Payment, Sale, State};
 pub use rules::{Alarm, CLERK_SECONDS, apply, on_alarm, wake};
 
@@ -25,6 +27,11 @@ pub fn object_name(network: Network, asset: Address, payer: Address) -> String {
 /// The name of the object that keeps what a payment identifier is bound to at a host.
 pub fn identifier_name(host: &str, id: &str) -> String {
     format!("identifier:v1:{}:{id}", host.to_ascii_lowercase())
+}
+
+/// The name of the object that keeps a payer's passes of a host.
+pub fn passes_name(host: &str, payer: &str) -> String {
+    format!("passes:v1:{host}:{payer}").to_lowercase()
 }
 
 #[cfg(test)]
@@ -39,5 +46,6 @@ mod tests {
             "payments:v1:eip155:84532:0xabababababababababababababababababababab:0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"
         );
         assert_eq!(identifier_name("Shop.example:8080", "pay_A-1"), "identifier:v1:shop.example:8080:pay_A-1");
+        assert_eq!(passes_name("shop.example", "0xAbCd"), "passes:v1:shop.example:0xabcd");
     }
 }

@@ -133,8 +133,8 @@ fn present(known: Option<Payment>, new: Presentation, now: UnixTime) -> (Option<
         State::Settled => match payment.receipt.clone() {
             Some(receipt) => {
                 take(&mut payment, State::Settled, now, DELIVERING_SECONDS);
-                let hold = payment.hold;
-                (Some(payment), Reply::Owed { hold, receipt })
+                let (hold, since) = (payment.hold, payment.changed_at);
+                (Some(payment), Reply::Owed { hold, receipt, since })
             }
             None => spent(payment),
         },

@@ -46,7 +46,7 @@ const CONDITIONS: [&str; 2] = ["if-none-match", "if-modified-since"];
 /// A request as it came, without what only we may say.
 pub fn free_forward(public_origin: String, path_and_query: String, header_names: &[String]) -> Forward {
     let remove = header_names.iter().filter(|name| ends_here(name)).cloned().collect();
-    Forward { public_origin, path_and_query, edits: HeaderEdits { remove, set: Vec::new() }, paid: false }
+    Forward { public_origin, path_and_query, edits: HeaderEdits { remove, ..HeaderEdits::default() }, paid: false }
 }
 
 /// Who paid what: told to the origin.
@@ -79,6 +79,14 @@ pub fn paid_forward(mut forward: Forward, paid: &Paid) -> Forward {
     forward
 }
 
+/// The same for a request that a pass opens: who paid for it once, and by which pass it comes.
+#[must_use]
+pub fn pass_forward(mut forward: Forward, payer: &str, pass: &str) -> Forward {
+    forward.edits.set.extend([("X-402-Payer", payer.to_owned()), ("X-402-Pass-Id", pass.to_owned())]);
+    forward.paid = true;
+    forward
+}
+
 /// CGI and its heirs read `X_402_Payer`, `X.402.Payer` and `X-402-Payer` as the same variable.
 fn ends_here(name: &str) -> bool {
     let name = canonical_name(name);
@@ -91,8 +99,9 @@ fn ends_here(name: &str) -> bool {
 pub const PRICES_HEADER: &str = "X-402-Prices";
 
 /// Headers of an answer in which only we may speak, and those of the origin's word to us.
-const ANSWER_HEADERS: [&str; 6] = [
+const ANSWER_HEADERS: [&str; 7] = [
     PRICES_HEADER,
+    "X-402-Pass",
     http::PAYMENT_REQUIRED,
     http::PAYMENT_RESPONSE,
     http_v1::X_PAYMENT_RESPONSE,
@@ -105,7 +114,7 @@ const SHARED_CACHE_HEADERS: [&str; 3] = ["CDN-Cache-Control", "Cloudflare-CDN-Ca
 
 /// What changes in an answer on a priced path that nobody is charged for.
 pub fn relayed_answer_edits() -> HeaderEdits {
-    HeaderEdits { remove: ANSWER_HEADERS.map(str::to_owned).to_vec(), set: Vec::new() }
+    HeaderEdits { remove: ANSWER_HEADERS.map(str::to_owned).to_vec(), ..HeaderEdits::default() }
 }
 
 /// What changes in an answer that one client gets and the next may not: no shared cache keeps it.

@@ -3,5 +3,7 @@
 mod forward;
 mod location;
 
-pub use forward::{PRICES_HEADER, Paid, free_forward, paid_answer_edits, paid_forward, relayed_answer_edits};
+pub use forward::{
+    PRICES_HEADER, Paid, free_forward, paid_answer_edits, paid_forward, pass_forward, relayed_answer_edits,
+};
 pub use location::{Destination, destination};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::schemes::SmartWallets;
 
 use super::{
-    Diagnosis, Route,
+    Diagnosis, Revoked, Route,
     diagnosis::keep,
     host::read_host_name,
     json::{Members, Node},
@@ -22,7 +22,7 @@ const MIN_FACILITATOR_TIMEOUT_SECONDS: u64 = 8;
 /// Nobody waits longer for a page.
 const MAX_FACILITATOR_TIMEOUT_SECONDS: u64 = 60;
 
-const DOCUMENT_KEYS: [&str; 12] = [
+const DOCUMENT_KEYS: [&str; 13] = [
     "$schema",
     "facilitators",
     "facilitatorTimeoutSeconds",
@@ -33,6 +33,7 @@ const DOCUMENT_KEYS: [&str; 12] = [
     "tokens",
     "caseSensitive",
     "grace",
+    "passes",
     "hosts",
     "routes",
 ];
@@ -55,6 +56,7 @@ pub(super) struct Document {
     pub(super) fold_case: bool,
     pub(super) tokens: Tokens,
     pub(super) grace_seconds: u64,
+    pub(super) revoked: Revoked,
     /// For the hosts that are not named; none where the document says nothing of them.
     pub(super) others: Option<SiteEntry>,
     pub(super) named: Vec<SiteEntry>,
@@ -110,6 +112,7 @@ impl Document {
             smart_wallets: members.read("smartWallets", read_smart_wallets, problems).unwrap_or_default(),
             fold_case,
             grace_seconds: members.read("grace", read_grace, problems).unwrap_or(MAX_GRACE_SECONDS),
+            revoked: members.get("passes").map_or_else(Revoked::default, |node| Revoked::read(node, problems)),
             others: others.map(|others| SiteEntry { public_url, ..others }),
             named,
             tokens: reader.tokens,

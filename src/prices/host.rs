@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Diagnosis, json::Node};
 
 /// A host's name in one form: lower case, without port and points at its end.
-pub(super) fn host_of(authority: &str) -> String {
+pub fn host_of(authority: &str) -> String {
     let name = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::x402::{PaymentRequirements, ResourceInfo, v1};
 
 use super::{
-    Diagnosis, Inquiry, Method, Mode, Pattern, Quota, Rollout, Rule, Terms,
+    Diagnosis, Inquiry, Method, Mode, PassTerms, Pattern, Quota, Rollout, Rule, Terms,
     decision::Quote,
     diagnosis::{keep, meant},
     json::Node,
@@ -19,7 +19,7 @@ use super::{
 };
 
 /// The keys of an entry: of its offer or other terms, of what is sold, and its own.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "price",
     "description",
     "mimeType",
@@ -42,6 +42,7 @@ const KEYS: [&str; 22] = [
     "rollout",
     "quota",
     "challenge",
+    "pass",
 ];
 
 /// A longer URL is named without its query, or by its origin alone: with it the 402's header would be longer
@@ -68,6 +69,9 @@ pub struct Route {
     rollout: Rollout,
     quota: Option<Quota>,
     challenges_401: bool,
+    pass: Option<PassTerms>,
+    /// Keys of the other routes whose passes open this one.
+    pub(super) opened_by: Vec<String>,
     resource: ResourceInfo,
     extensions: Map<String, Value>,
 }
@@ -96,11 +100,12 @@ impl Route {
         let (mode, rollout) = scope.charging(&members, problems);
         let quota = members.get("quota").and_then(|node| Quota::read(node, problems));
         let challenge = members.read("challenge", |node| node.word(&["401"]), problems);
+        let pass = members.get("pass").and_then(|node| PassTerms::read(key, node, problems));
         let resource = read_resource(&members, problems);
         let extensions = members.get("extensions").map_or_else(Map::new, |node| read_object(node, problems));
         let is_paid = |terms: &Terms| matches!(terms, Terms::Offers(_));
         let anything_paid = terms.as_ref().is_none_or(is_paid) || rules.iter().any(|rule| is_paid(rule.terms()));
-        for key in ["quota", "challenge"] {
+        for key in ["quota", "challenge", "pass"] {
             if let Some(node) = members.get(key).filter(|_| !anything_paid) {
                 problems.push(Diagnosis::new(
                     &node.pointer,
@@ -126,6 +131,8 @@ impl Route {
             rollout,
             quota,
             challenges_401: challenge.is_some(),
+            pass,
+            opened_by: Vec::new(),
             resource,
             extensions,
         })
@@ -184,6 +191,21 @@ impl Route {
     /// Whether the origin says by a 401 that it wants a payment: `challenge: "401"`.
     pub const fn challenges_401(&self) -> bool {
         self.challenges_401
+    }
+
+    /// The pass that it sells with its answer.
+    pub const fn pass(&self) -> Option<&PassTerms> {
+        self.pass.as_ref()
+    }
+
+    /// Whether passes that the route `key` sold may open it: its own, and those of routes that list it.
+    pub fn is_opened_by(&self, key: &str) -> bool {
+        (self.pass.is_some() && self.key == key) || self.opened_by.iter().any(|other| other == key)
+    }
+
+    /// The routes whose passes may open it.
+    pub fn openers(&self) -> impl Iterator<Item = &str> {
+        self.pass.iter().map(|_| self.key.as_str()).chain(self.opened_by.iter().map(String::as_str))
     }
 
     /// What the owner says of what is sold.

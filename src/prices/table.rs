@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::{evm::Address, network::Network, schemes::SmartWallets};
 
 use super::{
-    Ambiguity, Decision, Diagnosis, Inquiry, Route, Site, Token,
+    Ambiguity, Decision, Diagnosis, Inquiry, Revoked, Route, Site, Token,
     challenge::Challenges,
     decision::strictest,
     document::{DEFAULT_FACILITATOR_TIMEOUT, Document, SiteEntry},
     host::Hosts,
+    pass::link_scopes,
     readings,
     scope::Mode,
     ties::find_ties,
@@ -27,6 +28,8 @@ pub struct PriceTable {
     smart_wallets: SmartWallets,
     fold_case: bool,
     grace_seconds: u64,
+    revoked: Revoked,
+    sells_passes: bool,
     tokens: Tokens,
     hosts: Hosts,
     /// The hosts that are not named come first.
@@ -46,7 +49,7 @@ impl PriceTable {
     /// 4. Hosts are names; no two of them are the same.
     /// 5. No two routes of a host cover the same paths with the same method, nor some same path with equal right.
     /// 6. A rule has conditions that can be met, says one thing, and is not behind one that always holds.
-    /// 7. A quota or challenge stands only where something is to be paid.
+    /// 7. A quota, challenge or pass stands only where something is to be paid; no pass opens what is dearer.
     /// 8. There is a facilitator where there are routes.
     /// 9. No 402 is longer than clients take.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnosis>> {
@@ -72,6 +75,8 @@ impl PriceTable {
             smart_wallets: SmartWallets::Refuse,
             fold_case: true,
             grace_seconds: 0,
+            revoked: Revoked::default(),
+            sells_passes: false,
             tokens: Tokens::default(),
             hosts: Hosts::default(),
             sites: vec![Site::new(None, None, Vec::new())],
@@ -86,11 +91,12 @@ impl PriceTable {
         let mut challenges = Challenges::default();
         let mut sites = Vec::new();
         for entry in [document.others.unwrap_or_default()].into_iter().chain(document.named) {
-            let SiteEntry { host, pointer, public_url, routes } = entry;
+            let SiteEntry { host, pointer, public_url, mut routes } = entry;
             if host.as_ref().is_some_and(|name| !hosts.add(name, sites.len())) {
                 problems.push(Diagnosis::new(pointer, "this host is written twice; keep one"));
             }
             find_ties(&routes, problems);
+            link_scopes(&mut routes, problems);
             problems.extend(routes.iter().filter_map(|route| challenges.problem(route)));
             sites.push(Site::new(host, public_url, routes));
         }
@@ -100,6 +106,8 @@ impl PriceTable {
             smart_wallets: document.smart_wallets,
             fold_case: document.fold_case,
             grace_seconds: document.grace_seconds,
+            revoked: document.revoked,
+            sells_passes: sites.iter().flat_map(Site::routes).any(|route| route.pass().is_some()),
             tokens: document.tokens,
             hosts,
             route_count: sites.iter().map(|site| site.routes().len()).sum(),
@@ -175,6 +183,16 @@ impl PriceTable {
     /// How long, in seconds, a price quoted by the document before this one is honoured.
     pub const fn grace_seconds(&self) -> u64 {
         self.grace_seconds
+    }
+
+    /// Passes that are void.
+    pub const fn revoked(&self) -> &Revoked {
+        &self.revoked
+    }
+
+    /// Whether a route sells passes.
+    pub const fn sells_passes(&self) -> bool {
+        self.sells_passes
     }
 
     /// URLs at which a chain can be asked, where the owner has given any.

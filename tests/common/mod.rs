@@ -9,6 +9,9 @@
     clippy::type_complexity
 )]
 
+pub mod shop;
+pub mod wallet;
+
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -23,13 +26,15 @@ use serde_json::{Value, json};
 use x402_edge::{
     client::Client,
     facilitator::Roster,
-    gate::{Answer, Gate, OurAnswer},
+    gate::{Answer, Gate, OurAnswer, Passes},
     ledger::{
-        self, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, Payment, Reply as LedgerReply,
+        self, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass, PassCommand, PassReply,
+        PassStore, Payment, Reply as LedgerReply,
     },
+    passes::{BadKeys, Keys},
     ports::{
         Background, Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, HeaderEdits, Journal, Ledger, LedgerDown,
-        NoAnswer, Observation, Origin, OriginAnswer, Reply, Request,
+        NoAnswer, Observation, Origin, OriginAnswer, Random, Reply, Request,
     },
     prices::{Decision, Headers, Inquiry, Method, PriceTable, Snapshot},
     settlement::{Clerk, PaymentStore},
@@ -125,6 +130,12 @@ pub struct World {
     pub roster: Rc<Roster>,
     pub clerks: RefCell<BTreeMap<String, Rc<Clerk<Memory, Outside, Outside>>>>,
     pub identified: RefCell<BTreeMap<String, Identified>>,
+    /// The secret, or why there is none.
+    pub pass_keys: Result<Keys, BadKeys>,
+    /// Pass objects by name.
+    pub pass_objects: RefCell<BTreeMap<String, PassObject>>,
+    /// How often a pass object was asked.
+    pub pass_calls: RefCell<Vec<PassCommand>>,
     pub outside: Outside,
     /// Free requests taken, by counter and client.
     pub taken: RefCell<BTreeMap<(String, String), u64>>,
@@ -147,6 +158,8 @@ pub struct Shared {
     pub calls: RefCell<Vec<String>>,
     pub sent: RefCell<Vec<Value>>,
     pub faults: RefCell<Vec<String>>,
+    /// How often chance was asked.
+    pub random: Cell<u8>,
 }
 
 /// A ledger object's storage.
@@ -187,6 +200,39 @@ pub const PRICES: &str = r#"{
     }
 }"#;
 
+/// Two keys; the second one is older.
+pub const PASS_KEYS: &str = r#"{
+    "new": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+    "old": "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8"
+}"#;
+
+/// A pass object's storage.
+#[derive(Default)]
+pub struct PassObject {
+    pub passes: RefCell<BTreeMap<String, KeptPass>>,
+    pub nonces: RefCell<BTreeMap<String, UnixTime>>,
+}
+
+impl PassStore for PassObject {
+    type Error = std::convert::Infallible;
+    fn load(&self, id: &str) -> Result<Option<KeptPass>, Self::Error> {
+        Ok(self.passes.borrow().get(id).cloned())
+    }
+    fn save(&self, id: &str, kept: &KeptPass) -> Result<(), Self::Error> {
+        self.passes.borrow_mut().insert(id.to_owned(), kept.clone());
+        Ok(())
+    }
+    fn live(&self, now: UnixTime) -> Result<Vec<KeptPass>, Self::Error> {
+        Ok(self.passes.borrow().values().filter(|kept| kept.expires_at > now.0).cloned().collect())
+    }
+    fn spend(&self, nonce: &str, until: UnixTime) -> Result<bool, Self::Error> {
+        Ok(self.nonces.borrow_mut().insert(nonce.to_owned(), until).is_none())
+    }
+    fn count(&self) -> Result<u64, Self::Error> {
+        Ok((self.passes.borrow().len() + self.nonces.borrow().len()) as u64)
+    }
+}
+
 /// When the vectors' payments are valid.
 pub const NOW: u64 = 1_790_000_000;
 
@@ -215,6 +261,9 @@ impl World {
             roster: Rc::default(),
             clerks: RefCell::default(),
             identified: RefCell::default(),
+            pass_keys: Keys::parse(PASS_KEYS),
+            pass_objects: RefCell::default(),
+            pass_calls: RefCell::default(),
             outside,
             taken: RefCell::default(),
             counter_down: Cell::new(false),
@@ -251,6 +300,7 @@ impl World {
             host: &self.outside,
             ledger: self.with_ledger.then_some(self),
             counter: Some(self),
+            passes: Passes { keys: self.pass_keys.as_ref().map_err(|error| *error), random: &self.outside },
             origin_url: self.origin_url,
         };
         now(gate.serve(request, self))
@@ -276,6 +326,7 @@ impl World {
             Answer::Origins { answer, edits, delivery } => {
                 // A client that takes all of it.
                 if let Some(ticket) = delivery {
+                    now(ticket.keep_pass(self)).unwrap();
                     if ticket.keeps_answer() {
                         let answer = KeptAnswer { status: answer.status, headers: vec![], body: "b2s=".to_owned() };
                         now(ticket.keep(self, answer)).unwrap();
@@ -365,6 +416,24 @@ impl Ledger for World {
         let (known, reply) = ledger::identify(known, command, self.outside.now());
         self.identified.borrow_mut().extend(known.map(|known| (object.to_owned(), known)));
         Ok(reply)
+    }
+
+    async fn passes(&self, object: &str, command: PassCommand) -> Result<PassReply, LedgerDown> {
+        if self.ledger_down.get() {
+            return Err(LedgerDown);
+        }
+        self.pass_calls.borrow_mut().push(command.clone());
+        let mut objects = self.pass_objects.borrow_mut();
+        let store = objects.entry(object.to_owned()).or_default();
+        Ok(ledger::apply_to_passes(store, command, self.outside.now()).unwrap())
+    }
+}
+
+impl Random for Outside {
+    fn bytes(&self) -> Option<[u8; 16]> {
+        let count = self.random.get();
+        self.random.set(count.wrapping_add(1));
+        Some([count; 16])
     }
 }
 

@@ -93,7 +93,10 @@ describe("payments", () => {
 
   test("a_forged_or_changed_payment_costs_no_call", async () => {
     const payer = await world.payer();
-    const url = `${world.gate.url}/paid/page`;
+    // Another isolate, which knows nothing of facilitators yet.
+    const unsuspected = await startMiniflare({ prices: world.document, originUrl: world.site.url });
+    const url = `${unsuspected.url}/paid/page`;
+    const supported = world.supported;
     const { "PAYMENT-SIGNATURE": header } = await paymentHeaders(payer, url);
     const change = (edit) => {
       const payload = decodeHeader(header);
@@ -119,6 +122,22 @@ describe("payments", () => {
     }
     assert.deepEqual(world.calls, []);
     assert.deepEqual(world.site.requests, []);
+    await unsuspected.stop();
+    assert.equal(world.supported, supported);
+  });
+
+  test("what_the_facilitators_settle_is_learnt_after_a_paid_request_and_kept", async () => {
+    const worker = await startMiniflare({ prices: world.document, originUrl: world.site.url });
+    try {
+      const before = world.supported;
+      const payer = await world.payer();
+      for (let index = 0; index < 3; index++) assert.equal((await payer.v2(`${worker.url}/paid/page`)).status, 200);
+      for (const end = Date.now() + 20_000; world.supported === before && Date.now() < end;) await new Promise((resolve) => setTimeout(resolve, 50));
+      // One isolate asks for its requests, another for its ledger's objects if they live apart.
+      assert.ok(world.supported - before >= 1 && world.supported - before <= 2, String(world.supported - before));
+    } finally {
+      await worker.stop();
+    }
   });
 
   test("a_replayed_payment_buys_nothing_more", async () => {

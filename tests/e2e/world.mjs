@@ -26,6 +26,10 @@ export async function startWorld({ prices = everythingUnder, worker = {} } = {})
   try {
     const calls = [];
     const onCall = (operation, body, { headers }) => {
+      if (operation === "supported") {
+        world.supported += 1;
+        return undefined;
+      }
       calls.push({ operation, body, headers });
       return world.onCall?.(operation, body);
     };
@@ -35,7 +39,7 @@ export async function startWorld({ prices = everythingUnder, worker = {} } = {})
     const document = prices(facilitator.url);
     const gate = await part(startMiniflare({ prices: document, originUrl: site.url, ...worker }));
     const earned = () => chain.balanceOf(merchant.address);
-    const world = { chain, facilitator, site, gate, document, calls, earned, stop, payer: (units) => newPayer(chain, units) };
+    const world = { chain, facilitator, site, gate, document, calls, supported: 0, earned, stop, payer: (units) => newPayer(chain, units) };
     return world;
   } catch (error) {
     await stop();

@@ -96,12 +96,14 @@ fn chain_text(name: &str, finding: &Finding) -> String {
     lines.join("\n")
 }
 
-fn warnings(source: &Source, table: &PriceTable) -> Vec<String> {
+/// What is good, and yet not as it should be.
+pub(crate) fn warnings(source: &Source, table: &PriceTable) -> Vec<String> {
     let millis = reading_millis(table.len(), source.text.len());
     let is_dear = millis > FREE_PLAN_MILLIS;
     let told = is_dear.then(|| {
         format!(
-            "reading it takes a new isolate about {millis} ms of CPU; on Cloudflare's Free plan a request has {FREE_PLAN_MILLIS} ms"
+            "reading it takes a new isolate about {millis} ms of CPU; on Cloudflare's Free plan a request has \
+             {FREE_PLAN_MILLIS} ms: cover paths by patterns such as /articles/:slug, or use the Paid plan"
         )
     });
     told.into_iter().collect()

@@ -16,6 +16,11 @@ impl UtcTime {
         Self { millis: u64::try_from(since.as_millis()).unwrap_or(u64::MAX) }
     }
 
+    /// Unix seconds.
+    pub(crate) const fn seconds(self) -> u64 {
+        self.millis / 1000
+    }
+
     /// `2026-11-24T14:50:22.123Z`: sorts as text, until the year 9999.
     pub(crate) fn as_key(self) -> String {
         let seconds = self.millis / 1000;

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use x402_edge::{
-    money::Amount,
     prices::{PriceTable, Terms},
     x402::PaymentRequirements,
 };
@@ -53,10 +52,4 @@ pub(crate) fn terms_json(table: &PriceTable, terms: &Terms) -> Value {
             json!({ "accepts": offers.iter().map(|offer| offer_json(table, offer)).collect::<Vec<_>>() })
         }
     }
-}
-
-/// Atomic units as people read them.
-pub(crate) fn decimal(units: u128, decimals: u8) -> String {
-    let amount: Option<Amount> = units.to_string().parse().ok();
-    amount.map_or_else(|| units.to_string(), |amount| amount.to_decimal(decimals))
 }

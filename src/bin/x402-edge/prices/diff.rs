@@ -9,7 +9,7 @@ use super::{
     changes::Changes,
     live::Place,
     problem,
-    revenue::{self, Earned, Revenue},
+    revenue::{Earned, Revenue},
     source::{FileArgument, Source},
     traffic::{self, Visit},
     version_of,
@@ -144,20 +144,14 @@ impl Effect {
             let cells = |revenue: &Revenue| {
                 let none = Earned::default();
                 let earned = revenue.routes.get(name).unwrap_or(&none);
-                [earned.requests.to_string(), revenue::text(&earned.amounts)]
+                [earned.requests.to_string(), earned.amounts.to_text()]
             };
             let ([requests, earns], [requests_after, earns_after]) = (cells(&self.before), cells(&self.after));
             vec![name.clone(), requests, earns, requests_after, earns_after]
         };
         let mut rows: Vec<Vec<String>> = self.names().into_iter().map(row).collect();
         let all = self.requests.to_string();
-        rows.push(vec![
-            "all".to_owned(),
-            all.clone(),
-            revenue::text(&self.before.total),
-            all,
-            revenue::text(&self.after.total),
-        ]);
+        rows.push(vec!["all".to_owned(), all.clone(), self.before.total.to_text(), all, self.after.total.to_text()]);
         let mut out =
             format!("\nIf everybody paid, with the first offer of several ({}):\n", number(self.requests, "request"));
         out += &terminal::table(&["route", "before", "revenue", "after", "revenue"], &rows);
@@ -175,7 +169,7 @@ impl Effect {
         let side = |revenue: &Revenue, name: &String| {
             let none = Earned::default();
             let earned = revenue.routes.get(name).unwrap_or(&none);
-            json!({ "requests": earned.requests, "revenue": revenue::to_json(&earned.amounts) })
+            json!({ "requests": earned.requests, "revenue": earned.amounts.to_json() })
         };
         let routes = self
             .names()
@@ -185,7 +179,7 @@ impl Effect {
             "requests": self.requests,
             "unreadLines": self.unread,
             "routes": routes.collect::<Vec<_>>(),
-            "total": { "before": revenue::to_json(&self.before.total), "after": revenue::to_json(&self.after.total) },
+            "total": { "before": self.before.total.to_json(), "after": self.after.total.to_json() },
         })
     }
 }

@@ -85,13 +85,14 @@ pub(crate) fn list(place: &Place) -> Result<Vec<Entry>, Failure> {
 }
 
 /// Notes that `text` becomes live, and forgets what is too old. `entries` is the history so far.
-pub(crate) fn add(place: &Place, entries: &[Entry], text: &str, note: &str) -> Result<(), Failure> {
-    let key = format!("{PREFIX}{}:{}", UtcTime::now().as_key(), version_of(text));
+pub(crate) fn add(place: &Place, entries: &[Entry], text: &str, note: &str) -> Result<Entry, Failure> {
+    let (time, version) = (UtcTime::now().as_key(), version_of(text));
+    let key = format!("{PREFIX}{time}:{version}");
     place.put(&key, text, Some(&json!({ "note": note })))?;
     for old in entries.iter().take((entries.len() + 1).saturating_sub(KEEP)) {
         place.delete(&old.key)?;
     }
-    Ok(())
+    Ok(Entry { key, time, version, note: note.to_owned() })
 }
 
 #[cfg(test)]

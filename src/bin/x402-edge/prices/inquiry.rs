@@ -10,11 +10,12 @@ use std::{
 use x402_edge::{
     client::Client,
     facilitator::Roster,
-    gate::{self, Gate},
-    ledger::{Command, IdentifierCommand, IdentifierReply, Reply as LedgerReply},
+    gate::{self, Gate, Passes},
+    ledger::{Command, IdentifierCommand, IdentifierReply, PassCommand, PassReply, Reply as LedgerReply},
+    passes::BadKeys,
     ports::{
         Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, Journal, Ledger, LedgerDown, NoAnswer, Observation,
-        Origin, OriginAnswer, Reply, Request,
+        Origin, OriginAnswer, Random, Reply, Request,
     },
     prices::Snapshot,
 };
@@ -50,6 +51,7 @@ impl Asked {
             host: &Nobody,
             ledger: None::<&Nobody>,
             counter: None::<&Nobody>,
+            passes: Passes { keys: Err(BadKeys::Missing), random: &Nobody },
             origin_url: None,
         };
         let mut future = pin!(gate.serve(self, &Nobody));
@@ -127,6 +129,15 @@ impl Ledger for Nobody {
     }
     async fn identify(&self, _object: &str, _command: IdentifierCommand) -> Result<IdentifierReply, LedgerDown> {
         Err(LedgerDown)
+    }
+    async fn passes(&self, _object: &str, _command: PassCommand) -> Result<PassReply, LedgerDown> {
+        Err(LedgerDown)
+    }
+}
+
+impl Random for Nobody {
+    fn bytes(&self) -> Option<[u8; 16]> {
+        None
     }
 }
 

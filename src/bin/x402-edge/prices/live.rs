@@ -72,7 +72,9 @@ impl Place {
             // What wrangler prints for a key that is not there, with exit code 0. It is no JSON, so no document.
             Ok(answer) if answer.stdout == b"Value not found\n" => return Ok(None),
             Ok(answer) => answer.stdout,
-            Err(refused) if ["10009", "key not found"].iter().any(|text| refused.text.contains(text)) => {
+            Err(refused) if refused.text.contains(" - 404: ") => {
+                // At Cloudflare the key is missing, or the namespace; only without the namespace listing fails too.
+                self.list(key)?;
                 return Ok(None);
             }
             Err(refused) => return Err(refused.into()),

@@ -18,12 +18,14 @@ mod place;
 mod problem;
 mod program;
 mod push;
+mod report;
 mod revenue;
 mod rollback;
 mod sent;
 mod show;
 mod source;
 mod subject;
+mod sums;
 mod token;
 mod traffic;
 mod wrangler;
@@ -44,6 +46,7 @@ pub(crate) enum Command {
     Rollback(rollback::Arguments),
     History(history::Arguments),
     Import(import::Arguments),
+    Report(report::Arguments),
 }
 
 pub(crate) fn run(command: Command) -> ExitCode {
@@ -57,6 +60,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Rollback(arguments) => rollback::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
     };
     done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
 }

@@ -50,7 +50,11 @@ fn placed(text: &str, diagnoses: Vec<Diagnosis>) -> Vec<Problem> {
             Problem { diagnosis, position }
         })
         .collect();
-    problems.sort_by_key(|problem| problem.position.map(|position| (position.line, position.column)));
+    // What is said of the whole document comes last.
+    problems.sort_by_key(|problem| {
+        let position = problem.position.map(|position| (position.line, position.column));
+        (problem.diagnosis.pointer.is_empty(), position)
+    });
     problems
 }
 

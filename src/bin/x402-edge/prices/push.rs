@@ -1,8 +1,10 @@
 //! `prices push`: a checked document becomes the live one.
 
+use x402_edge::prices::PriceTable;
+
 use super::{
     changes::Changes,
-    diff,
+    check, diff,
     history::{self, Entry},
     live::Place,
     problem,
@@ -11,7 +13,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    terminal::{Ink, paint, print},
+    terminal::{Ink, paint, print, say},
 };
 
 const EXAMPLES: &str = "\
@@ -39,6 +41,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let source = Source::read(&arguments.file.file)?;
     let table = problem::read_or_tell(&source)?;
+    for warning in check::warnings(&source, &table) {
+        say(&format!("{}: warning: {warning}", source.name));
+    }
     let place = &arguments.place;
     place.say_default();
     let live = place.document()?;
@@ -62,9 +67,10 @@ pub(crate) fn replace(
     if live == Some(text) {
         return print(&format!("version {} is live already", version_of(text)));
     }
-    if let Some(live) = live.filter(|live| entries.last().is_none_or(|last| last.version != version_of(live))) {
-        history::add(place, &entries, live, "was live, put by other means")?;
-        entries = history::list(place)?;
+    // A bad one was never in force.
+    let in_force = live.filter(|live| PriceTable::parse(live).is_ok());
+    if let Some(live) = in_force.filter(|live| entries.last().is_none_or(|last| last.version != version_of(live))) {
+        entries.push(history::add(place, &entries, live, "was live, put by other means")?);
     }
     // History first: what is live can always be come back to.
     history::add(place, &entries, text, note)?;

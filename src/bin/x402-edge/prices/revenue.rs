@@ -2,31 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
 use x402_edge::{
     gate::methods_of,
     prices::{Decision, Inquiry, Method, PriceTable, Target},
     x402::PaymentRequirements,
 };
 
-use super::{cost, traffic::Visit};
+use super::{
+    sums::{Sums, Token},
+    traffic::Visit,
+};
 use crate::failure::Failure;
-
-/// A token, in which sums are made.
-type Token = (String, String);
 
 /// Requests and money of one route.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Earned {
     pub(crate) requests: u64,
-    pub(crate) amounts: BTreeMap<Token, u128>,
+    pub(crate) amounts: Sums,
 }
 
 /// The same for all routes; requests that no route is paid for have a name in brackets.
 #[derive(Debug, Default)]
 pub(crate) struct Revenue {
     pub(crate) routes: BTreeMap<String, Earned>,
-    pub(crate) total: BTreeMap<Token, u128>,
+    pub(crate) total: Sums,
 }
 
 impl Revenue {
@@ -53,8 +52,10 @@ impl Revenue {
         let earned = self.routes.entry(name).or_default();
         earned.requests += u64::from(visit.count);
         if let Some(offer) = offer {
-            add(&mut earned.amounts, table, offer, visit.count)?;
-            add(&mut self.total, table, offer, visit.count)?;
+            let token = Token::new(table, offer.network(), offer.asset());
+            let (amount, times) = (offer.amount().to_string(), u64::from(visit.count));
+            earned.amounts.add(token.clone(), &amount, times)?;
+            self.total.add(token, &amount, times)?;
         }
         Ok(())
     }
@@ -79,45 +80,4 @@ fn outcome<'a>(decision: Decision<'a>, method: &Method, delivered: bool) -> (Str
         }
         Decision::Free(_) | Decision::Unpriced => ("(free)".to_owned(), None),
     }
-}
-
-fn add(
-    amounts: &mut BTreeMap<Token, u128>,
-    table: &PriceTable,
-    offer: &PaymentRequirements,
-    count: u32,
-) -> Result<(), Failure> {
-    let too_much = || Failure::usage("the sum does not fit in 128 bits");
-    let amount: u128 = offer.amount().to_string().parse().map_err(|_| too_much())?;
-    let token = table
-        .ticker_and_decimals(offer.network(), offer.asset())
-        .map_or_else(|| offer.asset().to_string(), |(ticker, _)| ticker.to_owned());
-    let sum = amounts.entry((format!("{token} on {}", offer.network()), decimals(table, offer))).or_default();
-    *sum = amount.checked_mul(count.into()).and_then(|amount| sum.checked_add(amount)).ok_or_else(too_much)?;
-    Ok(())
-}
-
-/// As text, since a token whose decimals are not known has none.
-fn decimals(table: &PriceTable, offer: &PaymentRequirements) -> String {
-    table
-        .ticker_and_decimals(offer.network(), offer.asset())
-        .map_or_else(String::new, |(_, decimals)| decimals.to_string())
-}
-
-/// `1.5 USDC on eip155:8453`, all tokens.
-pub(crate) fn text(amounts: &BTreeMap<Token, u128>) -> String {
-    let one = |((name, decimals), units): (&Token, &u128)| match decimals.parse() {
-        Ok(decimals) => format!("{} {name}", cost::decimal(*units, decimals)),
-        Err(_) => format!("{units} units of {name}"),
-    };
-    let all: Vec<String> = amounts.iter().map(one).collect();
-    if all.is_empty() { "0".to_owned() } else { all.join(" + ") }
-}
-
-/// Atomic units by token, as decimal strings.
-pub(crate) fn to_json(amounts: &BTreeMap<Token, u128>) -> Value {
-    let entries = amounts.iter().map(|((name, decimals), units)| {
-        json!({ "token": name, "decimals": decimals.parse::<u8>().ok(), "amount": units.to_string() })
-    });
-    entries.collect()
 }

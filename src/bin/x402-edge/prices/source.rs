@@ -51,6 +51,10 @@ impl Source {
             return Ok(Self::flawed(name, "the document is longer than the 25 MiB that KV takes".to_owned()));
         }
         Ok(match String::from_utf8(bytes) {
+            Ok(text) if text.starts_with('\u{feff}') => Self::flawed(
+                name,
+                "the document begins with a byte order mark; save it as UTF-8 without one".to_owned(),
+            ),
             Ok(text) => Self { name, text, flaw: None },
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();

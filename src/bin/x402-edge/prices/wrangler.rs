@@ -40,15 +40,26 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<Answer, Refused> {
     Err(Refused { text: essence(&told) })
 }
 
+/// Lines of wrangler's that say nothing of what went wrong.
+const DECORATION: [&str; 6] = [
+    "───",
+    "⛅️",
+    "Logs were written to",
+    "Resource location:",
+    "If you think this is a bug",
+    "there is a newer version of Wrangler",
+];
+
 /// Behind its message wrangler may print its whole manual.
 const MAX_LINES: usize = 4;
 
 /// Wrangler's message without its colours, frames and the name of its log.
 fn essence(told: &str) -> String {
     let plain = without_colours(told);
-    let lines = plain.lines().map(str::trim).filter(|line| {
-        !line.is_empty() && !line.contains('─') && !line.contains("⛅️") && !line.contains("Logs were written to")
-    });
+    let lines = plain
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !DECORATION.iter().any(|text| line.contains(text)));
     let text = lines.take(MAX_LINES).collect::<Vec<_>>().join("\n");
     if text.is_empty() { "it failed without a word".to_owned() } else { text.replace("✘ [ERROR] ", "") }
 }

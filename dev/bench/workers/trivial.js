@@ -1,0 +1,4 @@
+// What any Worker costs.
+export default {
+  fetch: () => new Response("ok"),
+};
