@@ -280,6 +280,10 @@ fn the_facilitators_no_is_the_payers_to_mend() {
             &json!({"isValid": false, "invalidReason": "insufficient_funds", "payer": null}),
         )]);
         assert_eq!(error_of(&world, &v2("valid-baseSepolia")), "insufficient_funds");
+        assert_eq!(world.calls(), [VERIFY, ORIGIN], "asked beside, for a request that only reads");
+        world.calls.borrow_mut().clear();
+        let write = FakeRequest { method: "POST".to_owned(), ..v2("valid-zero-nonce") };
+        assert_eq!(error_of(&world, &write), "insufficient_funds");
         assert_eq!(world.calls(), [VERIFY]);
     }
 }
@@ -300,7 +304,7 @@ fn a_facilitators_failure_to_verify_is_never_a_402() {
         let answer = world.ours(&v2("valid-baseSepolia"));
         assert_eq!(answer.status, status);
         assert!(header(&answer, "Retry-After").is_some());
-        assert_eq!(world.calls(), [VERIFY]);
+        assert_eq!(world.calls(), [VERIFY, ORIGIN]);
     }
 }
 

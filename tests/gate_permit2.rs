@@ -246,6 +246,33 @@ fn a_client_cannot_say_what_was_used_and_an_exact_price_is_what_it_is() {
 }
 
 #[test]
+fn upto_is_settled_afterwards_also_where_other_offers_are_paid_first() {
+    let offers = json!([{"scheme": "upto", "price": "$5"}, {"price": "$1"}]);
+    let mut world = world(&json!({"accepts": offers, "settle": "upfront"}), "");
+    *world.supported.borrow_mut() = supported(FACILITATOR);
+    says(&mut world, vec![("Settlement-Overrides", r#"{"amount":"3"}"#)]);
+    world.origins(&paid(&vector("upto-permit2", "valid-full-settle")));
+    assert_eq!(world.calls(), [SUPPORTED, VERIFY, ORIGIN, SETTLE]);
+    assert_eq!(world.sent.borrow()[1]["paymentRequirements"]["amount"], "3");
+    let required = decoded(&world.ours(&FakeRequest::get(URL)), "PAYMENT-REQUIRED");
+    let flows: Vec<_> =
+        required["accepts"].as_array().unwrap().iter().map(|o| o["extra"]["paymentFlow"].clone()).collect();
+    assert_eq!(flows, [json!(null), json!("upfront")]);
+}
+
+#[test]
+fn a_payer_who_is_trusted_and_has_not_approved_permit2_is_told_so() {
+    let world = world(
+        &json!({"price": "$0.01", "maxTimeoutSeconds": 60, "verify": "never", "extra": {"assetTransferMethod": "permit2"}}),
+        "",
+    );
+    world.settle.replace(vec![reply(200, &json!({"success": false, "errorReason": "permit2_allowance_required"}))]);
+    let request = paid(&vector("exact-permit2", "valid"));
+    assert_eq!(error(&world, &request), (412, "permit2_allowance_required".to_owned()));
+    assert_eq!(world.calls(), [ORIGIN, SETTLE]);
+}
+
+#[test]
 fn nothing_used_costs_nothing_and_spends_the_authorization() {
     let mut world = upto();
     says(&mut world, vec![("Settlement-Overrides", r#"{"amount":"0"}"#)]);

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use x402_edge::{
-    ledger::{Alarm, Command, Outcome, Payment, Presentation, Reply, Sale, State, apply, on_alarm, wake},
+    ledger::{Alarm, Command, Outcome, Payment, Plan, Presentation, Reply, Sale, State, Wish, apply, on_alarm, wake},
     money::TransferMethod,
     time::UnixTime,
     x402::{SettleAttempt, SettlementResponse},
@@ -47,6 +47,7 @@ fn presentation(request: u8) -> Presentation {
         request: request.to_string(),
         sale: Sale::default(),
         valid_until: 300,
+        wish: Wish::VerifyFirst,
         verify_seconds: 4,
         known_only: false,
     }
@@ -152,7 +153,7 @@ proptest! {
             let (after, reply) = apply(known.take(), command.clone(), UnixTime(now));
             known = after;
             match &reply {
-                Reply::Held { hold } => {
+                Reply::Held { hold, .. } => {
                     prop_assert!(!truth.money_may_have_moved, "sold again after {command:?}");
                     prop_assert!(Some(*hold) > newest, "an old hold was given again");
                     holds.push(*hold);
@@ -237,7 +238,10 @@ fn a_copy_waits_until_the_first_has_ended() {
     assert_eq!(story(&[present(0), present(1)]), Reply::Busy { retry_after: 2 });
     assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(69)]), Reply::Busy { retry_after: 2 });
     // Its isolate died: nothing was charged, the lease is over.
-    assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(71)]), Reply::Held { hold: 2 });
+    assert_eq!(
+        story(&[present(0), (0, Command::Serve { hold: 1 }), present(71)]),
+        Reply::Held { hold: 2, plan: Plan::VerifyFirst }
+    );
 }
 
 #[test]

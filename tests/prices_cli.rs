@@ -435,6 +435,9 @@ fn diff_tells_what_changes_and_what_it_earns() {
     ] {
         assert!(diff.out.contains(line), "{line} is missing in {}", diff.out);
     }
+    let pass = document(&json!({"/a": {"price": "$0.02", "pass": {"ttl": 3600}}}));
+    let sold = folder.prices(&["diff", "-", "--against", "prices.json", "--text"], &pass);
+    assert!(sold.out.contains("~ /a\n    pass: – → "), "{}", sold.out);
     let same = folder.prices(&["diff", "old.json", "--against", "old.json", "--text"], "");
     assert!(same.out.contains("no price changes"), "{}", same.out);
 

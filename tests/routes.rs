@@ -161,12 +161,17 @@ proptest! {
     }
 
     #[test]
-    fn readings_of_readings_are_readings(path in path()) {
-        let all = readings(&path, true).unwrap();
+    fn readings_of_readings_are_readings(
+        bits in prop::collection::vec(prop::sample::select(vec![
+            "/", "//", "%2f", "%25", "%", "\\", ";", "a", "B", ".", "..", "%2e", " ", "%00", "?", "index.html", ".php/",
+            "%c3%a9", "%e9", "%u002f", "%c0%af", ":$DATA", "%C3%9F", "%ef%bc%8f", "(S(x))",
+        ]), 0..6),
+    ) {
+        let path = format!("/{}", bits.concat());
+        // Not folded: a folded one is for comparing, `%BA` and `%ba` are other texts.
+        let all = readings(&path, false).unwrap();
         for reading in &all {
-            for again in readings(reading, true).unwrap() {
-                prop_assert!(all.contains(&again), "{} of {} of {}", again, reading, path);
-            }
+            prop_assert!(readings(reading, false).unwrap().is_subset(&all), "{} of {}", reading, path);
         }
     }
 }

@@ -151,6 +151,8 @@ fn mistakes_of_form_are_mistakes_to_both() {
         (at("/serviceName"), json!("Café")),
         (at("/resource"), json!("/articles")),
         (at("/challenge"), json!(401)),
+        (at("/verify"), json!("maybe")),
+        (at("/settle"), json!("later")),
         (at("/extensions"), json!(null)),
         (at("/quota/requests"), json!(0)),
         (at("/quota/per"), json!("user")),

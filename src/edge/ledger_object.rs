@@ -76,7 +76,7 @@ impl DurableObject for LedgerObject {
     async fn alarm(&self) -> Result<Response> {
         self.clerk.wake().await?;
         self.write_books().await?;
-        self.store().forget_identified(Host.now())?;
+        self.store().forget_outlived(Host.now())?;
         self.passes().forget(Host.now())?;
         let passes = self.passes().next_to_forget()?;
         if self.store().is_empty()? && passes.is_none() {
@@ -133,9 +133,8 @@ impl LedgerObject {
         } else {
             None
         };
-        let identified = self.store().identified_until()?;
-        let Some(next) = self.store().next_wake()?.into_iter().chain(write).chain(identified).chain(passes).min()
-        else {
+        let outlived = self.store().next_outlived()?;
+        let Some(next) = self.store().next_wake()?.into_iter().chain(write).chain(outlived).chain(passes).min() else {
             return Ok(());
         };
         // A second in the future at least: an alarm in the past would come again at once, for ever.

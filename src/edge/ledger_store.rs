@@ -5,7 +5,7 @@ use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
 use crate::{
-    ledger::{Entry, Identified, Payment, entry, wake},
+    ledger::{Entry, Identified, Payment, Standing, entry, wake},
     settlement::PaymentStore,
     time::UnixTime,
 };
@@ -14,6 +14,7 @@ const SCHEMA: &str =
     "CREATE TABLE IF NOT EXISTS payments (nonce TEXT PRIMARY KEY, wake INTEGER NOT NULL, payment TEXT NOT NULL);
     CREATE INDEX IF NOT EXISTS payments_by_wake ON payments (wake);
     CREATE TABLE IF NOT EXISTS outbox (nonce TEXT PRIMARY KEY, entry TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS standing (only INTEGER PRIMARY KEY, keep_until INTEGER NOT NULL, standing TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS identified (only INTEGER PRIMARY KEY, keep_until INTEGER NOT NULL, identified TEXT NOT NULL);";
 
 /// Payments and entries that an object keeps at most: with about 2 KB each, 20 MB. Beyond it new ones wait.
@@ -88,13 +89,18 @@ impl LedgerStore {
         Ok(())
     }
 
-    pub(super) fn forget_identified(&self, now: UnixTime) -> Result<()> {
-        self.sql()?.exec("DELETE FROM identified WHERE keep_until <= ?", vec![integer(now.0)?])?;
+    /// Forgets what has outlived its use: a payment identifier, a payer's standing.
+    pub(super) fn forget_outlived(&self, now: UnixTime) -> Result<()> {
+        for table in ["identified", "standing"] {
+            self.sql()?.exec(&format!("DELETE FROM {table} WHERE keep_until <= ?"), vec![integer(now.0)?])?;
+        }
         Ok(())
     }
 
-    pub(super) fn identified_until(&self) -> Result<Option<u64>> {
-        self.number("SELECT min(keep_until) AS number FROM identified")
+    /// When the first of these has.
+    pub(super) fn next_outlived(&self) -> Result<Option<u64>> {
+        let both = "SELECT keep_until FROM identified UNION ALL SELECT keep_until FROM standing";
+        self.number(&format!("SELECT min(keep_until) AS number FROM ({both})"))
     }
 
     pub(super) fn has_outbox(&self) -> Result<bool> {
@@ -106,7 +112,9 @@ impl LedgerStore {
     }
 
     fn count(&self) -> Result<u64> {
-        let count = "SELECT (SELECT count(*) FROM payments) + (SELECT count(*) FROM outbox) + (SELECT count(*) FROM identified) AS number";
+        let count =
+            "SELECT (SELECT count(*) FROM payments) + (SELECT count(*) FROM outbox) + (SELECT count(*) FROM identified)
+            + (SELECT count(*) FROM standing) AS number";
         Ok(self.number(count)?.unwrap_or(0))
     }
 
@@ -156,6 +164,18 @@ impl PaymentStore for LedgerStore {
         let query = "SELECT nonce AS key, payment AS json FROM payments WHERE wake <= ? ORDER BY wake LIMIT 100";
         let rows = self.rows(query, vec![integer(now.0)?])?;
         rows.into_iter().map(|Kept { key, json }| Ok((key, serde_json::from_str(&json)?))).collect()
+    }
+
+    fn standing(&self) -> Result<Standing> {
+        let kept = self.rows("SELECT 'standing' AS key, standing AS json FROM standing", vec![])?.pop();
+        Ok(kept.map(|kept| serde_json::from_str(&kept.json)).transpose()?.unwrap_or_default())
+    }
+
+    fn keep_standing(&self, standing: &Standing) -> Result<()> {
+        let values = vec![integer(standing.keep_until())?, serde_json::to_string(standing)?.into()];
+        let sql = "INSERT OR REPLACE INTO standing (only, keep_until, standing) VALUES (1, ?, ?)";
+        self.sql()?.exec(sql, values)?;
+        Ok(())
     }
 
     fn is_full(&self) -> Result<bool> {

@@ -29,7 +29,7 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_log, event};
 use crate::{
     books::reconcile,
     facilitator::{Facilitators, Roster},
-    gate::{Answer, Gate, Passes, answer},
+    gate::{Answer, Gate, Passes, UnprovenRuns, answer},
     ports::{Journal, Request as _},
     prices::{PriceTable, Snapshot},
     transports::http,
@@ -69,6 +69,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         prices: &prices,
         fetch: &WorkerFetch::new(env.unchecked_ref()),
         roster: &roster(),
+        runs: &runs(),
         host: &Host,
         ledger: bindings.ledger.as_ref(),
         counter: Some(&WorkerCounter { env: env.unchecked_ref(), context: &context }),
@@ -108,9 +109,16 @@ fn learn_facilitators(prices: &Snapshot, env: &JsValue, context: &Context) {
 thread_local! {
     /// What this isolate knows of facilitators.
     static ROSTER: Rc<Roster> = Rc::default();
+    /// How often the origin works for unknown payers.
+    static RUNS: Rc<UnprovenRuns> = Rc::default();
 }
 
 /// The standing of facilitators, for all requests and objects of this isolate.
 fn roster() -> Rc<Roster> {
     ROSTER.with(Rc::clone)
+}
+
+/// The runs of the origin, for all requests of this isolate.
+fn runs() -> Rc<UnprovenRuns> {
+    RUNS.with(Rc::clone)
 }

@@ -13,7 +13,8 @@ use crate::{
 
 use super::{Facilitators, client::body_of};
 
-/// A payment that a facilitator says would settle. Only [`Facilitators::verify`] makes one.
+/// A payment that a facilitator says would settle, or whose payer is believed. Only [`Facilitators::verify`] and
+/// [`Facilitators::trust`] make one.
 #[derive(Debug)]
 pub struct VerifiedPayment {
     checked: CheckedPayment,
@@ -87,14 +88,27 @@ const UNEXPECTED_VERIFY_ERROR: &str = "unexpected_verify_error";
 const NOT_MINE: [&str; 4] = ["unsupported_scheme", "invalid_scheme", "unsupported_network", "invalid_network"];
 
 impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
-    /// Asks the facilitators in turn until one gives an answer; all share the time.
-    pub async fn verify(&self, urls: &[String], checked: CheckedPayment, within: Duration) -> Verification {
+    /// Goes on without asking: settling will show whether the payment is good. Nothing where there is nobody to settle.
+    pub fn trust(&self, urls: &[String], checked: CheckedPayment) -> Option<VerifiedPayment> {
+        let mut candidates = self.candidates(urls, &checked).into_iter().map(str::to_owned);
+        let facilitator = candidates.next()?;
+        Some(VerifiedPayment { checked, facilitator, others: candidates.collect() })
+    }
+
+    /// Who can settle this payment, in the order in which they are asked.
+    fn candidates<'u>(&self, urls: &'u [String], checked: &CheckedPayment) -> Vec<&'u str> {
         let kind = SupportedKind::of(checked.requirements());
         let mut candidates = self.roster.in_order(urls, &kind, self.host.now());
         if let Some(named) = checked.requirements().extra(upto::FACILITATOR_ADDRESS).filter(|_| checked.is_metered()) {
             // Nobody else can settle it.
             self.roster.keep_those_of(&mut candidates, &kind, named);
         }
+        candidates
+    }
+
+    /// Asks the facilitators in turn until one gives an answer; all share the time.
+    pub async fn verify(&self, urls: &[String], checked: CheckedPayment, within: Duration) -> Verification {
+        let candidates = self.candidates(urls, &checked);
         let body = body_of(&checked.facilitator_request());
         let mut outcome = Verification::Unreachable;
         let (begun, mut left) = (self.host.millis(), u32::try_from(candidates.len()).unwrap_or(u32::MAX));

@@ -48,11 +48,23 @@ pub struct OurAnswer {
     pub body: String,
 }
 
+impl OurAnswer {
+    /// Whether it says that the payment is no good.
+    pub const fn is_the_payers_fault(&self) -> bool {
+        matches!(self.status, PAYMENT_REQUIRED | PRECONDITION_FAILED)
+    }
+}
+
 impl<A> From<OurAnswer> for Answer<A> {
     fn from(answer: OurAnswer) -> Self {
         Self::Ours(answer)
     }
 }
+
+/// The status that asks for a payment.
+pub const PAYMENT_REQUIRED: u16 = 402;
+/// The payer has something to do before the payment can be settled.
+const PRECONDITION_FAILED: u16 = 412;
 
 /// What browsers' scripts may read of our answers.
 const EXPOSED: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, X-402-Pass";
@@ -193,11 +205,7 @@ impl<'a> Challenge<'a> {
         } else {
             reason.as_str()
         };
-        let mut answer = self.answer(text, text, None);
-        if reason.as_str() == ALLOWANCE_REQUIRED {
-            answer.status = 412;
-        }
-        answer
+        self.answer(text, text, None)
     }
 
     /// The payment was settled and delivered: it buys nothing more. The first receipt goes along.
@@ -234,7 +242,8 @@ impl<'a> Challenge<'a> {
             headers.push(("Content-Type", "application/json".to_owned()));
             v1::body(v1_error, &self.v1_offers, payer).to_string()
         };
-        OurAnswer { status: 402, headers, body: if self.head_only { String::new() } else { body } }
+        let status = if v2_error == ALLOWANCE_REQUIRED { PRECONDITION_FAILED } else { PAYMENT_REQUIRED };
+        OurAnswer { status, headers, body: if self.head_only { String::new() } else { body } }
     }
 }
 

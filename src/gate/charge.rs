@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
+
 use crate::{
     facilitator::{Facilitators, Settlement, Verification, VerifiedPayment},
-    ledger::{Command, Outcome, Presentation, Reply, Sale},
+    ledger::{Command, Outcome, Plan, Presentation, Reply, Sale, Wish},
     money::Amount,
     origin::{Destination, Paid, paid_answer_edits, paid_forward, relayed_answer_edits, usage},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
-    schemes::{self, CheckedPayment, Refusal},
+    prices::{Settle, Verify},
+    schemes::{self, CheckedPayment, Proof, Refusal},
     time::UnixTime,
     x402::{PaymentPayload, PaymentRequirements, SettleAttempt, SettlementResponse, X402Version},
 };
@@ -46,7 +49,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Paid { payer, asset, amount: requirements.amount(), network, idempotency_key: ticket.idempotency_key() };
         let purchase = Purchase { visit, challenge, version: payment.payload().version(), paid };
         let Some(ledger) = self.ledger else {
-            return self.buy(payment, None, &purchase, origin).await;
+            return self.buy(payment, None, Plan::VerifyFirst, &purchase, origin).await;
         };
         let (digest, request) = (hex::encode(payment.digest()), visit.name());
         let naming = Naming::of(payment.payload(), challenge, visit.target.authority, &digest, &request);
@@ -64,11 +67,12 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             request,
             sale: purchase.sale(requirements, self.prices.version()),
             valid_until: payment.expires_at().0,
+            wish: wish(&payment, challenge, visit),
             verify_seconds: patience.as_secs(),
             known_only: false,
         };
         match ticket.tell_within(ledger, |_| Command::Present(Box::new(presentation)), patience).await {
-            Ok(Reply::Held { hold }) => self.buy(payment, Some(ticket.held(hold)), &purchase, origin).await,
+            Ok(Reply::Held { hold, plan }) => self.buy(payment, Some(ticket.held(hold)), plan, &purchase, origin).await,
             Ok(reply) => self.follow(reply, ticket, &purchase, origin).await.unwrap_or_else(|| self.ledger_down()),
             Err(_) => self.ledger_down(),
         }
@@ -116,6 +120,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             request,
             sale: Sale::default(),
             valid_until: 0,
+            wish: Wish::VerifyFirst,
             verify_seconds: 0,
             known_only: true,
         };
@@ -137,9 +142,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let (challenge, version) = (purchase.challenge, purchase.version);
         Some(match reply {
             Reply::Owed { hold, receipt, since } => {
-                self.deliver(ticket.held(hold), (&receipt, UnixTime(since)), purchase, origin).await
+                self.deliver(Some(ticket.held(hold)), (&receipt, UnixTime(since)), purchase, origin).await
             }
-            Reply::Unknown { deadline } => self.unknown(&purchase.paid, deadline),
+            Reply::Unknown { deadline } => self.unknown(&purchase.paid, deadline).into(),
             Reply::Refused { receipt } => {
                 self.free(&ticket).await;
                 challenge.settlement_refused(&receipt, version).into()
@@ -159,73 +164,101 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         })
     }
 
-    /// Has the payment verified, asks the origin, settles, and only then lets the answer out.
+    /// Has the payment verified and asks the origin, in the order of the plan; settles; and only then lets the answer
+    /// out.
     async fn buy<R: Request, O: Origin>(
+        &self,
+        payment: CheckedPayment,
+        ticket: Option<Ticket>,
+        plan: Plan,
+        purchase: &Purchase<'_, R>,
+        origin: &O,
+    ) -> Answer<O::Answer> {
+        // What is used is known only afterwards.
+        if purchase.challenge.quote().route.policy().settle == Settle::Upfront && !payment.is_metered() {
+            return self.buy_upfront(payment, ticket, purchase, origin).await;
+        }
+        let visit = purchase.visit;
+        let ticket = ticket.as_ref();
+        let begun = self.host.millis();
+        let patience = visit.table.facilitator_timeout();
+        let ask_origin = || origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN);
+        let (payment, verifying, answer) = match plan {
+            Plan::VerifyBeside if self.runs.begin(purchase.route(), self.host.now()) => {
+                let (verified, answer) = join(self.verify(payment, purchase), ask_origin()).await;
+                match verified {
+                    Ok(payment) => {
+                        self.runs.end(purchase.route());
+                        (payment, self.host.millis().saturating_sub(begun), answer)
+                    }
+                    // The origin's answer, good or bad, is dropped: nobody pays for it.
+                    Err(answer) if answer.is_the_payers_fault() => {
+                        return self.release(ticket, answer).await.into();
+                    }
+                    // That nobody could verify it is not the payer's fault.
+                    Err(answer) => {
+                        self.runs.end(purchase.route());
+                        return self.forgive(ticket, answer).await.into();
+                    }
+                }
+            }
+            // Verified first, also where too many unknown payers keep the origin busy.
+            Plan::VerifyFirst | Plan::VerifyBeside => {
+                let payment = match self.verify(payment, purchase).await {
+                    Ok(payment) => payment,
+                    Err(answer) => return self.release(ticket, answer).await.into(),
+                };
+                let verifying = self.host.millis().saturating_sub(begun);
+                if plan == Plan::VerifyFirst
+                    && let Err(answer) = self.serve_now(ticket).await
+                {
+                    return answer.into();
+                }
+                (payment, verifying, ask_origin().await)
+            }
+            Plan::Trust => match self.facilitators().trust(visit.table.facilitators(), payment) {
+                Some(payment) => (payment, 0, ask_origin().await),
+                None => return self.release(ticket, answer::facilitator_unreachable()).await.into(),
+            },
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.host.fault(&format!("origin: {error}; not charged"));
+                return self.forgive(ticket, answer::origin_failed(error)).await.into();
+            }
+        };
+        if self.is_free_of_charge(&answer, visit) {
+            let edits = self.hide_origin(&answer, visit, relayed_answer_edits());
+            self.forgive(ticket, ()).await;
+            return Answer::Origins { answer, edits, delivery: None };
+        }
+        let patience = patience.saturating_sub(Duration::from_millis(verifying)).max(KEPT_FOR_SETTLING);
+        let used = payment.checked().is_metered().then(|| self.used(&answer, purchase));
+        if used == Some(Amount::ZERO) {
+            return self.for_nothing(&payment, answer, ticket, purchase).await;
+        }
+        match self.settle(&payment, used, ticket, patience, purchase).await {
+            Ok(receipt) => self.paid_answer(answer, (&receipt, self.host.now()), ticket.cloned(), purchase),
+            Err(answer) => answer.into(),
+        }
+    }
+
+    /// Settles first, and then asks the origin (x402 `paymentFlow: "upfront"`): what the origin fails to give stays
+    /// owed.
+    async fn buy_upfront<R: Request, O: Origin>(
         &self,
         payment: CheckedPayment,
         ticket: Option<Ticket>,
         purchase: &Purchase<'_, R>,
         origin: &O,
     ) -> Answer<O::Answer> {
-        let Purchase { visit, challenge, version, ref paid } = *purchase;
-        let ticket = ticket.as_ref();
-        let begun = self.host.millis();
-        let patience = visit.table.facilitator_timeout();
-        let within = patience.saturating_sub(KEPT_FOR_SETTLING);
-        let payment = match self.facilitators().verify(visit.table.facilitators(), payment, within).await {
-            Verification::Verified(payment) => payment,
-            Verification::Refused(reason) => {
-                let refusal = Refusal::Facilitator(reason);
-                return self.release(ticket, challenge.refused(&refusal, version)).await.into();
-            }
-            Verification::Unreachable => {
-                return self.release(ticket, answer::facilitator_unreachable()).await.into();
-            }
-            Verification::Nonsense => {
-                self.host.fault("verify: no facilitator gave an x402 answer");
-                return self.release(ticket, answer::facilitator_nonsense()).await.into();
-            }
+        let table = purchase.visit.table;
+        let Some(payment) = self.facilitators().trust(table.facilitators(), payment) else {
+            return self.release(ticket.as_ref(), answer::facilitator_unreachable()).await.into();
         };
-        let verifying = Duration::from_millis(self.host.millis().saturating_sub(begun));
-
-        if let Err(answer) = self.serve_now(ticket).await {
-            return answer.into();
-        }
-        let answer = match origin.send(paid_forward(visit.forward(), paid), PAID_ORIGIN_WITHIN).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.host.fault(&format!("origin: {error}; not charged"));
-                return self.release(ticket, answer::origin_failed(error)).await.into();
-            }
-        };
-        if self.is_free_of_charge(&answer, visit) {
-            let edits = self.hide_origin(&answer, visit, relayed_answer_edits());
-            self.release(ticket, ()).await;
-            return Answer::Origins { answer, edits, delivery: None };
-        }
-        // The origin took its time; a facilitator would refuse the authorization now.
-        let now = self.host.now();
-        if !payment.checked().settles_at(now) {
-            return self.release(ticket, challenge.refused(&Refusal::ValidBefore, version)).await.into();
-        }
-
-        let used = payment.checked().is_metered().then(|| self.used(&answer, purchase));
-        if used == Some(Amount::ZERO) {
-            return self.for_nothing(&payment, answer, ticket, purchase).await;
-        }
-        let attempt = payment.attempt(visit.table.rpc(paid.network), now, used);
-        let within = patience.saturating_sub(verifying).max(KEPT_FOR_SETTLING);
-        match self.settle(&payment, attempt, ticket, within).await {
-            Ok(Settlement::Settled(receipt)) => {
-                self.paid_answer(answer, (&receipt, self.host.now()), ticket.cloned(), purchase)
-            }
-            Ok(Settlement::Refused(receipt)) => {
-                if let Some(ticket) = ticket {
-                    self.free(ticket).await;
-                }
-                challenge.settlement_refused(&receipt, version).into()
-            }
-            Ok(Settlement::Unknown { deadline }) => self.unknown(paid, deadline),
+        match self.settle(&payment, None, ticket.as_ref(), table.facilitator_timeout(), purchase).await {
+            Ok(receipt) => self.deliver(ticket, (&receipt, self.host.now()), purchase, origin).await,
             Err(answer) => answer.into(),
         }
     }
@@ -263,8 +296,58 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         self.paid_answer(answer, (&receipt, self.host.now()), ticket.cloned(), purchase)
     }
 
-    /// Settles: in the ledger where there is one, which goes on with it whatever becomes of us.
-    async fn settle(
+    /// What only a facilitator knows of a payment; else the answer to it.
+    async fn verify<R: Request>(
+        &self,
+        payment: CheckedPayment,
+        purchase: &Purchase<'_, R>,
+    ) -> Result<VerifiedPayment, OurAnswer> {
+        let table = purchase.visit.table;
+        let within = table.facilitator_timeout().saturating_sub(KEPT_FOR_SETTLING);
+        match self.facilitators().verify(table.facilitators(), payment, within).await {
+            Verification::Verified(payment) => Ok(payment),
+            Verification::Refused(reason) => {
+                Err(purchase.challenge.refused(&Refusal::Facilitator(reason), purchase.version))
+            }
+            Verification::Unreachable => Err(answer::facilitator_unreachable()),
+            Verification::Nonsense => {
+                self.host.fault("verify: no facilitator gave an x402 answer");
+                Err(answer::facilitator_nonsense())
+            }
+        }
+    }
+
+    /// Settles, for what was `used` where less may be charged than was signed; gives the receipt, or the answer to a
+    /// payment that is not settled.
+    async fn settle<R: Request>(
+        &self,
+        payment: &VerifiedPayment,
+        used: Option<Amount>,
+        ticket: Option<&Ticket>,
+        within: Duration,
+        purchase: &Purchase<'_, R>,
+    ) -> Result<SettlementResponse, OurAnswer> {
+        let Purchase { visit, challenge, version, ref paid } = *purchase;
+        // The origin took its time; a facilitator would refuse the authorization now.
+        let now = self.host.now();
+        if !payment.checked().settles_at(now) {
+            return Err(self.release(ticket, challenge.refused(&Refusal::ValidBefore, version)).await);
+        }
+        let attempt = payment.attempt(visit.table.rpc(paid.network), now, used);
+        match self.settle_attempt(payment, attempt, ticket, within).await? {
+            Settlement::Settled(receipt) => Ok(receipt),
+            Settlement::Refused(receipt) => {
+                if let Some(ticket) = ticket {
+                    self.free(ticket).await;
+                }
+                Err(challenge.settlement_refused(&receipt, version))
+            }
+            Settlement::Unknown { deadline } => Err(self.unknown(paid, deadline)),
+        }
+    }
+
+    /// In the ledger where there is one, which goes on with it whatever becomes of us.
+    async fn settle_attempt(
         &self,
         payment: &VerifiedPayment,
         attempt: SettleAttempt,
@@ -291,7 +374,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Asks the origin for what is paid already. If it fails, the content stays owed.
     async fn deliver<R: Request, O: Origin>(
         &self,
-        ticket: Ticket,
+        ticket: Option<Ticket>,
         (receipt, since): (&SettlementResponse, UnixTime),
         purchase: &Purchase<'_, R>,
         origin: &O,
@@ -299,7 +382,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let visit = purchase.visit;
         let failed = match origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN).await {
             Ok(answer) if !self.is_free_of_charge(&answer, visit) => {
-                return self.paid_answer(answer, (receipt, since), Some(ticket), purchase);
+                return self.paid_answer(answer, (receipt, since), ticket, purchase);
             }
             Ok(answer) => {
                 let mut edits = self.hide_origin(&answer, visit, relayed_answer_edits());
@@ -311,7 +394,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 answer::owed(error).into()
             }
         };
-        self.note(&ticket, |hold| Command::Delivered { hold, whole: false }).await;
+        if let Some(ticket) = ticket {
+            self.note(&ticket, |hold| Command::Delivered { hold, whole: false }).await;
+        }
         failed
     }
 
@@ -331,12 +416,12 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         Answer::Origins { answer, edits, delivery }
     }
 
-    fn unknown<A>(&self, paid: &Paid, deadline: bool) -> Answer<A> {
+    fn unknown(&self, paid: &Paid, deadline: bool) -> OurAnswer {
         let Paid { payer, asset, network, idempotency_key, .. } = paid;
         self.host.fault(&format!(
             "settle: outcome unknown: {network} asset {asset} payer {payer} payment {idempotency_key}"
         ));
-        answer::settlement_unknown(deadline).into()
+        answer::settlement_unknown(deadline)
     }
 
     fn facilitators(&self) -> Facilitators<'_, F, H> {
@@ -360,6 +445,15 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 Err(answer::ledger_down())
             }
         }
+    }
+
+    /// The payment was good and the origin failed: nothing is charged, and the payer is not to blame.
+    async fn forgive<T>(&self, ticket: Option<&Ticket>, answer: T) -> T {
+        if let Some(ticket) = ticket {
+            self.note(ticket, |hold| Command::Forgive { hold }).await;
+            self.free(ticket).await;
+        }
+        answer
     }
 
     /// Nothing was charged: the same payment may come again.
@@ -400,6 +494,18 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     }
 }
 
+/// What may come first for this payment: `/verify` or the origin.
+fn wish<R: Request>(payment: &CheckedPayment, challenge: &Challenge<'_>, visit: &Visit<'_, R>) -> Wish {
+    let policy = challenge.quote().route.policy();
+    match (payment.proof(), policy.verify) {
+        // The money comes first, and nothing is verified.
+        _ if policy.settle == Settle::Upfront => Wish::VerifyFirst,
+        (Proof::Deferred(_), _) | (_, Verify::Always) => Wish::VerifyFirst,
+        (Proof::Recovered, Verify::Never) => Wish::Trust,
+        (Proof::Recovered, Verify::Auto) => Wish::Auto { safe: visit.only_reads() },
+    }
+}
+
 /// The answer to a payment whose identifier is bound already.
 fn answered_before<A>(named: Named) -> Answer<A> {
     match named {
@@ -409,13 +515,18 @@ fn answered_before<A>(named: Named) -> Answer<A> {
 }
 
 impl<R: Request> Purchase<'_, R> {
+    /// The route's key in the price document.
+    fn route(&self) -> &str {
+        self.challenge.route_key()
+    }
+
     /// What is bought, for the owner's books.
     fn sale(&self, requirements: &PaymentRequirements, prices: Option<&str>) -> Sale {
-        let Purchase { visit, challenge, paid, .. } = self;
+        let Purchase { visit, paid, .. } = self;
         Sale {
             id: paid.idempotency_key.clone(),
             host: visit.target.authority.to_ascii_lowercase(),
-            route: challenge.route_key().to_owned(),
+            route: self.route().to_owned(),
             method: visit.request.method(),
             payer: paid.payer.to_string(),
             pay_to: requirements.pay_to().to_string(),

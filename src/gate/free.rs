@@ -5,7 +5,7 @@ use crate::{
     evm::keccak256,
     origin::{paid_answer_edits, relayed_answer_edits},
     ports::{Clock, Counter, Fetch, FreeRequest, Journal, Ledger, Observation, Origin, OriginAnswer, Request},
-    prices::{Inquiry, Methods, Per, Quote},
+    prices::{Inquiry, Per, Quote},
 };
 
 use super::{Answer, Gate, Visit, answer::Challenge};
@@ -27,10 +27,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         visit: &Visit<'_, R>,
         origin: &O,
     ) -> Answer<O::Answer> {
-        let method = visit.request.method().to_ascii_uppercase();
-        // A framework that obeys an override would do more than read.
-        let only_reads = ["GET", "HEAD"].contains(&method.as_str()) && *inquiry.methods != Methods::Any;
-        let asks_origin = quote.route.challenges_401() && only_reads;
+        let asks_origin = quote.route.challenges_401() && visit.only_reads();
         if !asks_origin && !self.is_within_quota(quote, inquiry).await {
             return challenge.unpaid().into();
         }

@@ -10,6 +10,7 @@ mod charge;
 mod free;
 mod naming;
 mod passes;
+mod runs;
 mod terms;
 mod ticket;
 
@@ -36,6 +37,7 @@ pub use accepted::{candidates, judge, judge_channel};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
 pub use passes::Passes;
+pub use runs::UnprovenRuns;
 pub use ticket::Ticket;
 
 /// The paywall, for one request.
@@ -47,6 +49,8 @@ pub struct Gate<'a, F, H, L, N> {
     pub fetch: &'a F,
     /// Their standing.
     pub roster: &'a Roster,
+    /// How often the origin works for unknown payers.
+    pub runs: &'a UnprovenRuns,
     /// The time, and where faults are told.
     pub host: &'a H,
     /// What is remembered of payments, where there is a ledger.
@@ -288,6 +292,12 @@ impl<'a, R: Request> Visit<'a, R> {
     /// The host as passes name it.
     fn host(&self) -> String {
         host_of(self.target.authority)
+    }
+
+    /// Whether asking the origin changes nothing there. A framework that obeys an override would do more than read.
+    fn only_reads(&self) -> bool {
+        Method::parse(&self.request.method())
+            .is_some_and(|method| ["GET", "HEAD"].contains(&method.as_str()) && self.methods(&method) != Methods::Any)
     }
 
     /// Names the request for the ledger: a payment is owed to the one it was first presented for.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::x402::{SettleAttempt, SettlementResponse};
 
-use super::Sale;
+use super::{Plan, Sale, Wish};
 
 /// A payment as it comes in, checked at the edge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct Presentation {
     pub sale: Sale,
     /// Last second at which the authorization can be settled.
     pub valid_until: u64,
+    /// What may come first: `/verify` or the origin.
+    pub wish: Wish,
     /// How long verifying may take; copies wait meanwhile.
     pub verify_seconds: u64,
     /// Only a payment the ledger knows counts: its own terms have changed or its time is over.
@@ -39,6 +41,12 @@ pub enum Command {
         hold: u32,
         /// What to ask for.
         attempt: Box<SettleAttempt>,
+    },
+    /// The origin was asked for a payment that turned out good, and failed: nothing was charged, and the payer is
+    /// not to blame.
+    Forgive {
+        /// Who says so.
+        hold: u32,
     },
     /// Work with the facilitator has ended.
     Close {
@@ -79,6 +87,8 @@ pub enum Reply {
     Held {
         /// The presenter's hold.
         hold: u32,
+        /// What comes first. Where it is not `/verify`, the payment is `Serving` already.
+        plan: Plan,
     },
     /// Settled just now: let the answer out.
     Settled {

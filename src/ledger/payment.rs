@@ -48,6 +48,8 @@ pub struct Payment {
     pub receipt: Option<SettlementResponse>,
     /// The facilitator that was asked to settle; none before one was.
     pub facilitator: Option<String>,
+    /// Whether the origin was asked before anybody had verified the payment.
+    pub unverified: bool,
     /// When its state changed last; Unix seconds.
     pub changed_at: u64,
     /// When it may be forgotten; Unix seconds.

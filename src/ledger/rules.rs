@@ -5,7 +5,7 @@
 
 use crate::{time::UnixTime, x402::SettleAttempt};
 
-use super::{Command, Outcome, Payment, Presentation, Reply, State};
+use super::{Command, Outcome, Payment, Plan, Presentation, Reply, State};
 
 /// What the ledger's own steps take, beside verifying.
 const HELD_MARGIN_SECONDS: u64 = 6;
@@ -40,14 +40,14 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
             enter(payment, State::Serving, now);
             payment.lease_until = now.0 + SERVING_SECONDS;
         }),
-        (Some(payment), Command::Settle { hold, attempt }) => step(payment, hold, State::Serving, |payment| {
-            enter(payment, State::Settling, now);
-            payment.lease_until = now.0 + SETTLING_SECONDS;
-            payment.facilitator = Some(attempt.facilitator.clone());
-            // Perhaps less than was signed.
-            payment.sale.amount.clone_from(&attempt.amount);
-            payment.attempt = Some(attempt);
-        }),
+        // From *Held* where the owner wants the money first.
+        (Some(payment), Command::Settle { hold, attempt }) if payment.state == State::Held => {
+            step(payment, hold, State::Held, |payment| settle(payment, attempt, now))
+        }
+        (Some(payment), Command::Settle { hold, attempt }) => {
+            step(payment, hold, State::Serving, |payment| settle(payment, attempt, now))
+        }
+        (Some(payment), Command::Forgive { hold }) => close(payment, hold, Outcome::Released, now),
         (Some(payment), Command::Close { hold, outcome }) => close(payment, hold, *outcome, now),
         (Some(payment), Command::Delivering { hold }) => step(payment, hold, State::Settled, |payment| {
             payment.lease_until = now.0 + DELIVERING_SECONDS;
@@ -98,6 +98,15 @@ pub fn on_alarm(mut payment: Payment, now: UnixTime) -> Alarm {
             None => Alarm::Forget,
         },
     }
+}
+
+fn settle(payment: &mut Payment, attempt: Box<SettleAttempt>, now: UnixTime) {
+    enter(payment, State::Settling, now);
+    payment.lease_until = now.0 + SETTLING_SECONDS;
+    payment.facilitator = Some(attempt.facilitator.clone());
+    // Perhaps less than was signed.
+    payment.sale.amount.clone_from(&attempt.amount);
+    payment.attempt = Some(attempt);
 }
 
 /// A step that only the newest hold may take, and only from the state before.
@@ -179,10 +188,11 @@ fn hold_anew(before: Option<Payment>, new: Presentation, now: UnixTime) -> (Opti
         asked: 0,
         receipt: None,
         facilitator: None,
+        unverified: false,
         changed_at: now.0,
         keep_until: new.valid_until.clamp(now.0 + KEEP_SECONDS, now.0 + KEEP_AT_MOST_SECONDS),
     };
-    (Some(payment), Reply::Held { hold })
+    (Some(payment), Reply::Held { hold, plan: Plan::VerifyFirst })
 }
 
 fn close(mut payment: Payment, hold: u32, outcome: Outcome, now: UnixTime) -> (Option<Payment>, Reply) {

@@ -5,13 +5,13 @@ pub const FREE_PLAN_MILLIS: u64 = 10;
 
 /// Microseconds that a route takes, measured in workerd (`benches/prices.rs` measures it natively, where it takes a
 /// third): an isolate that starts has not compiled its code well yet.
-const MICROS_PER_ROUTE: u64 = 12;
+const MICROS_PER_ROUTE: u64 = 18;
 
 /// The same for a kilobyte of text: JSON and its hash.
 const MICROS_PER_KILOBYTE: u64 = 60;
 
 /// About how many CPU milliseconds an isolate's first request takes for a document of so many routes and bytes. An
-/// estimate, on the high side: machines differ.
+/// estimate, on the high side unless all prices differ.
 pub const fn reading_millis(routes: usize, bytes: usize) -> u64 {
     let micros = MICROS_PER_ROUTE * routes as u64 + MICROS_PER_KILOBYTE * (bytes as u64 / 1000);
     micros / 1000

@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use crate::x402::{PaymentRequirements, ResourceInfo, v1};
 
 use super::{
-    Diagnosis, Inquiry, Method, Mode, PassTerms, Pattern, Quota, Rollout, Rule, Terms,
+    Diagnosis, Inquiry, Method, Mode, PassTerms, Pattern, Policy, Quota, Rollout, Rule, Terms,
     decision::Quote,
     diagnosis::{keep, meant},
     json::Node,
     offer::read_object,
+    policy,
     resource::read_resource,
     rule::read_rules,
     scope::Scope,
@@ -19,7 +20,7 @@ use super::{
 };
 
 /// The keys of an entry: of its offer or other terms, of what is sold, and its own.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 25] = [
     "price",
     "description",
     "mimeType",
@@ -43,6 +44,8 @@ const KEYS: [&str; 23] = [
     "quota",
     "challenge",
     "pass",
+    "verify",
+    "settle",
 ];
 
 /// A longer URL is named without its query, or by its origin alone: with it the 402's header would be longer
@@ -70,6 +73,7 @@ pub struct Route {
     quota: Option<Quota>,
     challenges_401: bool,
     pass: Option<PassTerms>,
+    policy: Policy,
     /// Keys of the other routes whose passes open this one.
     pub(super) opened_by: Vec<String>,
     resource: ResourceInfo,
@@ -101,11 +105,12 @@ impl Route {
         let quota = members.get("quota").and_then(|node| Quota::read(node, problems));
         let challenge = members.read("challenge", |node| node.word(&["401"]), problems);
         let pass = members.get("pass").and_then(|node| PassTerms::read(key, node, problems));
+        let policy = Policy::read(&members, problems);
         let resource = read_resource(&members, problems);
         let extensions = members.get("extensions").map_or_else(Map::new, |node| read_object(node, problems));
         let is_paid = |terms: &Terms| matches!(terms, Terms::Offers(_));
         let anything_paid = terms.as_ref().is_none_or(is_paid) || rules.iter().any(|rule| is_paid(rule.terms()));
-        for key in ["quota", "challenge", "pass"] {
+        for key in ["quota", "challenge", "pass"].into_iter().chain(policy::KEYS) {
             if let Some(node) = members.get(key).filter(|_| !anything_paid) {
                 problems.push(Diagnosis::new(
                     &node.pointer,
@@ -125,13 +130,14 @@ impl Route {
             host: host.map(str::to_owned),
             method: method?,
             pattern: pattern?,
-            terms: terms?,
-            rules,
+            terms: policy.told_in(terms?),
+            rules: rules.into_iter().map(|rule| rule.told(policy)).collect(),
             mode,
             rollout,
             quota,
             challenges_401: challenge.is_some(),
             pass,
+            policy,
             opened_by: Vec::new(),
             resource,
             extensions,
@@ -191,6 +197,11 @@ impl Route {
     /// Whether the origin says by a 401 that it wants a payment: `challenge: "401"`.
     pub const fn challenges_401(&self) -> bool {
         self.challenges_401
+    }
+
+    /// When its payments are verified and settled.
+    pub const fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// The pass that it sells with its answer.

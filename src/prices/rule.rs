@@ -1,7 +1,7 @@
 //! The rules of a route: the first whose conditions are met says the terms.
 
 use super::{
-    Diagnosis, Inquiry, When, json::Node, offer, scope::Scope, terms, terms::Terms, token::Tokens, when::Holds,
+    Diagnosis, Inquiry, Policy, When, json::Node, offer, scope::Scope, terms, terms::Terms, token::Tokens, when::Holds,
 };
 
 /// Rules that one route may have.
@@ -23,6 +23,11 @@ impl Rule {
     /// What it says.
     pub const fn terms(&self) -> &Terms {
         &self.terms
+    }
+
+    /// The same, told to clients as the route's policy wants.
+    pub(super) fn told(self, policy: Policy) -> Self {
+        Self { terms: policy.told_in(self.terms), ..self }
     }
 
     pub(super) fn holds(&self, inquiry: &Inquiry<'_>) -> Holds {

@@ -7,7 +7,9 @@ use futures_util::future::{Either, select};
 
 use crate::{
     facilitator::{Facilitators, Inquiry, Roster, Settlement},
-    ledger::{Alarm, CLERK_SECONDS, Command, Outcome, Presentation, Reply, State, apply, on_alarm},
+    ledger::{
+        Alarm, CLERK_SECONDS, Command, Outcome, Payment, Plan, Presentation, Reply, State, Wish, apply, on_alarm,
+    },
     ports::{Background, Clock, Fetch, Journal},
     x402::SettleAttempt,
 };
@@ -67,6 +69,7 @@ where
                         let ended = self.work(nonce, hold, attempt, false);
                         self.resolved(nonce, hold, presentation, self.at_most(within, ended).await)
                     }
+                    Reply::Held { hold, .. } => self.planned(nonce, hold, presentation.wish),
                     reply => Ok(reply),
                 }
             }
@@ -85,8 +88,33 @@ where
                     reply => Ok(reply),
                 }
             }
+            Command::Forgive { hold } => {
+                let reply = self.apply(nonce, Command::Forgive { hold })?;
+                if reply == Reply::Done && self.was_unverified(nonce)? {
+                    self.store.keep_standing(&self.store.standing()?.forgiven(self.host.now()))?;
+                }
+                Ok(reply)
+            }
             other => self.apply(nonce, other),
         }
+    }
+
+    /// Decides what comes first, and writes it down where it is the origin.
+    fn planned(&self, nonce: &str, hold: u32, wish: Wish) -> Result<Reply, S::Error> {
+        let standing = self.store.standing()?;
+        let plan = standing.plan(wish);
+        if plan != Plan::VerifyFirst {
+            self.apply(nonce, Command::Serve { hold })?;
+            if let Some(payment) = self.store.load(nonce)? {
+                self.store.save(nonce, &Payment { unverified: true, ..payment })?;
+            }
+            self.store.keep_standing(&standing.after_run(self.host.now()))?;
+        }
+        Ok(Reply::Held { hold, plan })
+    }
+
+    fn was_unverified(&self, nonce: &str) -> Result<bool, S::Error> {
+        Ok(self.store.load(nonce)?.is_some_and(|payment| payment.unverified))
     }
 
     /// The object's alarm: forgets what is over and asks for what is open.
@@ -232,7 +260,16 @@ where
             Settlement::Refused(_) => Outcome::Released,
             Settlement::Unknown { .. } => Outcome::Unknown,
         };
-        let written = self.apply(nonce, Command::Close { hold, outcome: Box::new(outcome) });
+        let written = self.apply(nonce, Command::Close { hold, outcome: Box::new(outcome) }).and_then(|reply| {
+            let (standing, now) = (self.store.standing()?, self.host.now());
+            match settlement {
+                Settlement::Settled(_) => self.store.keep_standing(&standing.after_settlement(now))?,
+                Settlement::Refused(_) => self.store.keep_standing(&standing.after_refusal(now))?,
+                // A facilitator's outage is not the payer's failure.
+                Settlement::Unknown { .. } => {}
+            }
+            Ok(reply)
+        });
         let somebody_waits = self.calls.end(nonce, settlement);
         written?;
         if !somebody_waits && matches!(settlement, Settlement::Settled(_)) {

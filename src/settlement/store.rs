@@ -1,6 +1,9 @@
 //! Where one payer's payments are kept.
 
-use crate::{ledger::Payment, time::UnixTime};
+use crate::{
+    ledger::{Payment, Standing},
+    time::UnixTime,
+};
 
 /// The storage of one ledger object. Nothing in it waits: what is read and written without a wait between is
 /// one step to everybody else.
@@ -15,6 +18,10 @@ pub trait PaymentStore {
     fn forget(&self, nonce: &str) -> Result<(), Self::Error>;
     /// Payments whose time has come, the longest waiting first; a hundred at most.
     fn due(&self, now: UnixTime) -> Result<Vec<(String, Payment)>, Self::Error>;
+    /// What the payer's payments so far say of the next one.
+    fn standing(&self) -> Result<Standing, Self::Error>;
+    /// Keeps it.
+    fn keep_standing(&self, standing: &Standing) -> Result<(), Self::Error>;
     /// Whether another payment would be too many.
     fn is_full(&self) -> Result<bool, Self::Error>;
 }

@@ -26,10 +26,10 @@ use serde_json::{Value, json};
 use x402_edge::{
     client::Client,
     facilitator::Roster,
-    gate::{Answer, Gate, OurAnswer, Passes},
+    gate::{Answer, Gate, OurAnswer, Passes, UnprovenRuns},
     ledger::{
         self, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass, PassCommand, PassReply,
-        PassStore, Payment, Reply as LedgerReply,
+        PassStore, Payment, Reply as LedgerReply, Standing,
     },
     passes::{BadKeys, Keys},
     ports::{
@@ -128,6 +128,7 @@ pub struct World {
     pub ledger_down: Cell<bool>,
     pub ledger_fails_at_settling: Cell<bool>,
     pub roster: Rc<Roster>,
+    pub runs: UnprovenRuns,
     pub clerks: RefCell<BTreeMap<String, Rc<Clerk<Memory, Outside, Outside>>>>,
     pub identified: RefCell<BTreeMap<String, Identified>>,
     /// The secret, or why there is none.
@@ -180,7 +181,7 @@ impl Default for Shared {
 
 /// A ledger object's storage.
 #[derive(Default)]
-pub struct Memory(RefCell<BTreeMap<String, Payment>>);
+pub struct Memory(RefCell<BTreeMap<String, Payment>>, Cell<Standing>);
 
 impl PaymentStore for Memory {
     type Error = std::convert::Infallible;
@@ -199,6 +200,13 @@ impl PaymentStore for Memory {
         let payments = self.0.borrow();
         let due = payments.iter().filter(|(_, payment)| ledger::wake(payment) <= now.0);
         Ok(due.map(|(nonce, payment)| (nonce.clone(), payment.clone())).collect())
+    }
+    fn standing(&self) -> Result<Standing, Self::Error> {
+        Ok(self.1.get())
+    }
+    fn keep_standing(&self, standing: &Standing) -> Result<(), Self::Error> {
+        self.1.set(*standing);
+        Ok(())
     }
     fn is_full(&self) -> Result<bool, Self::Error> {
         Ok(self.0.borrow().len() >= 100)
@@ -275,6 +283,7 @@ impl World {
             ledger_down: Cell::new(false),
             ledger_fails_at_settling: Cell::new(false),
             roster: Rc::default(),
+            runs: UnprovenRuns::default(),
             clerks: RefCell::default(),
             identified: RefCell::default(),
             pass_keys: Keys::parse(PASS_KEYS),
@@ -308,7 +317,7 @@ impl World {
     /// The ledger's objects lose their memory and keep their storage.
     pub fn restart(&self) {
         for clerk in self.clerks.borrow_mut().values_mut() {
-            let kept = Memory(RefCell::new(clerk.store().0.borrow().clone()));
+            let kept = Memory(RefCell::new(clerk.store().0.borrow().clone()), Cell::new(clerk.store().1.get()));
             *clerk = Clerk::new(kept, self.outside.clone(), self.outside.clone(), self.roster.clone());
         }
     }
@@ -318,6 +327,7 @@ impl World {
             prices: &self.prices,
             fetch: &self.outside,
             roster: &self.roster,
+            runs: &self.runs,
             host: &self.outside,
             ledger: self.with_ledger.then_some(self),
             counter: Some(self),

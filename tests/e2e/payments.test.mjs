@@ -5,6 +5,7 @@ import { startMiniflare } from "./workers.mjs";
 import { decodeHeader, encodeHeader, merchant, paymentHeaders, startWorld, USDC } from "./world.mjs";
 
 const CENT = 10_000n;
+const SOME = 1_000_000n;
 
 describe("payments", () => {
   let world;
@@ -65,13 +66,55 @@ describe("payments", () => {
     assert.equal(world.site.requests.length, 1);
   });
 
-  test("a_payer_without_money_is_told_so_and_the_origin_is_not_asked", async () => {
+  test("a_payer_without_money_is_told_so_and_makes_the_origin_read_twice_at_most", async () => {
     const payer = await world.payer(0n);
-    const response = await payer.v2(`${world.gate.url}/paid/page`);
-    assert.equal(response.status, 402);
-    const required = decodeHeader(response.headers.get("PAYMENT-REQUIRED"));
-    assert.equal(required.error, "invalid_exact_evm_insufficient_balance");
-    assert.equal(world.site.requests.length, 0);
+    for (let index = 0; index < 5; index++) {
+      const response = await payer.v2(`${world.gate.url}/paid/page`);
+      assert.equal(response.status, 402);
+      const required = decodeHeader(response.headers.get("PAYMENT-REQUIRED"));
+      assert.equal(required.error, "invalid_exact_evm_insufficient_balance");
+      assert.equal((await response.text()).includes("GET /paid/page"), false);
+    }
+    assert.equal(world.site.requests.length, 2);
+    const written = await payer.v2(`${world.gate.url}/paid/page`, { method: "POST", body: "x" });
+    assert.equal(written.status, 402);
+    assert.equal(world.site.requests.length, 2);
+  });
+
+  test("a_payer_who_has_settled_before_is_not_verified_again", async () => {
+    const payer = await world.payer();
+    for (let index = 0; index < 3; index++) assert.equal((await payer.v2(`${world.gate.url}/paid/page`, { method: "POST", body: "x" })).status, 200);
+    assert.deepEqual(world.calls.map(({ operation }) => operation), ["verify", "settle", "settle", "settle"]);
+    assert.equal(await payer.balance(), SOME - 3n * CENT);
+  });
+
+  test("money_that_is_wanted_upfront_moves_before_the_origin_is_asked_and_what_it_fails_to_give_stays_owed", async () => {
+    const prices = structuredClone(world.document);
+    prices.routes["/paid/*"].settle = "upfront";
+    const worker = await startMiniflare({ prices, originUrl: world.site.url });
+    try {
+      const payer = await world.payer();
+      world.onCall = (operation) => {
+        assert.equal(world.site.requests.length, 0);
+        return undefined;
+      };
+      const response = await payer.v2(`${worker.url}/paid/page`);
+      assert.equal(response.status, 200);
+      assert.equal(await response.text(), "GET /paid/page");
+      assert.deepEqual(world.calls.map(({ operation }) => operation), ["settle"]);
+      assert.equal(world.calls[0].body.paymentRequirements.extra.paymentFlow, "upfront");
+      world.onCall = undefined;
+      const headers = await paymentHeaders(payer, `${worker.url}/paid/status-500`);
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const failed = await fetch(`${worker.url}/paid/status-500`, { headers });
+        assert.equal(failed.status, 500);
+        assert.equal(decodeHeader(failed.headers.get("PAYMENT-RESPONSE")).success, true);
+      }
+      assert.equal(await payer.balance(), SOME - 2n * CENT);
+    } finally {
+      world.onCall = undefined;
+      await worker.stop();
+    }
   });
 
   test("nobody_is_charged_when_the_origin_fails", async () => {

@@ -133,7 +133,7 @@ fn parts_by_route(table: &PriceTable) -> BTreeMap<(Option<String>, String), Part
             let whole =
                 |terms: &Value| terms["accepts"].as_array().map_or_else(|| terms.to_string(), |offers| brief(offers));
             parts.push(("paid in".to_owned(), whole(&json["terms"])));
-            let rest = ["mode", "rollout", "quota", "challenge", "resource", "extensions"];
+            let rest = ["mode", "rollout", "quota", "pass", "challenge", "resource", "extensions"];
             for key in rest.iter().filter(|key| json.contains_key(**key)) {
                 parts.push((
                     (*key).to_owned(),

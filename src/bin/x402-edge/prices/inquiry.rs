@@ -10,7 +10,7 @@ use std::{
 use x402_edge::{
     client::Client,
     facilitator::Roster,
-    gate::{self, Gate, Passes},
+    gate::{self, Gate, Passes, UnprovenRuns},
     ledger::{Command, IdentifierCommand, IdentifierReply, PassCommand, PassReply, Reply as LedgerReply},
     passes::BadKeys,
     ports::{
@@ -48,6 +48,7 @@ impl Asked {
             prices,
             fetch: &Nobody,
             roster: &Roster::default(),
+            runs: &UnprovenRuns::default(),
             host: &Nobody,
             ledger: None::<&Nobody>,
             counter: None::<&Nobody>,

@@ -44,6 +44,7 @@ fn remarks(route: &Route) -> String {
         remarks.push(format!("charged to a share of {}", route.rollout()));
     }
     remarks.extend(route.quota().map(quota));
+    remarks.extend(route.pass().map(|pass| format!("with a pass for {} s", pass.ttl_seconds)));
     if route.challenges_401() {
         remarks.push("where the origin answers 401".to_owned());
     }
@@ -96,6 +97,9 @@ pub(crate) fn route_json(table: &PriceTable, route: &Route) -> Value {
     if let Some(quota) = route.quota() {
         let (requests, per, total) = (quota.requests, quota.per.as_str(), quota.total);
         set("quota", json!({ "requests": requests, "per": per, "total": total }));
+    }
+    if let Some(pass) = route.pass() {
+        set("pass", json!({ "ttl": pass.ttl_seconds, "uses": pass.uses, "scope": pass.scope }));
     }
     if route.challenges_401() {
         set("challenge", json!("401"));

@@ -1,0 +1,57 @@
+//! How often the origin works on a route for payers whom nobody knows and who have not paid yet. Kept by each isolate.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use crate::time::UnixTime;
+
+/// Runs that one route allows; beyond, `/verify` comes first.
+const MAX_UNPROVEN: usize = 20;
+
+/// A run that never settles counts for so long.
+const COUNT_SECONDS: u64 = 600;
+
+/// Routes that are remembered at most; with more, the runs of all are forgotten.
+const MAX_ROUTES: usize = 1000;
+
+/// By route, when each run that has not settled ceases to count.
+#[derive(Debug, Default)]
+pub struct UnprovenRuns(RefCell<BTreeMap<String, Vec<u64>>>);
+
+impl UnprovenRuns {
+    /// One more run, if the route allows it.
+    pub(super) fn begin(&self, route: &str, now: UnixTime) -> bool {
+        let mut runs = self.0.borrow_mut();
+        if !runs.contains_key(route) && runs.len() >= MAX_ROUTES {
+            runs.clear();
+        }
+        let runs = runs.entry(route.to_owned()).or_default();
+        runs.retain(|until| *until > now.0);
+        let allowed = runs.len() < MAX_UNPROVEN;
+        if allowed {
+            runs.push(now.plus(COUNT_SECONDS).0);
+        }
+        allowed
+    }
+
+    /// One of them has settled, or is not to blame for coming to nothing.
+    pub(super) fn end(&self, route: &str) {
+        if let Some(runs) = self.0.borrow_mut().get_mut(route) {
+            runs.pop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_payers_share_the_runs_of_a_route() {
+        let (runs, now) = (UnprovenRuns::default(), UnixTime(1000));
+        assert!((0..MAX_UNPROVEN).all(|_| runs.begin("/a", now)));
+        assert!(!runs.begin("/a", now) && runs.begin("/b", now));
+        runs.end("/a");
+        assert!(runs.begin("/a", now) && !runs.begin("/a", now));
+        assert!(runs.begin("/a", now.plus(COUNT_SECONDS)), "what came to nothing is forgiven in time");
+    }
+}

@@ -1,0 +1,160 @@
+//! Which comes first: `/verify`, the origin, or the money.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use common::{FakeAnswer, FakeRequest, World, decoded, reply, wallet::Wallet};
+use serde_json::json;
+use x402_edge::{gate::Answer, prices::Snapshot, x402::SettlementResponse};
+
+const URL: &str = "https://api.example.com/premium-data";
+const VERIFY: &str = "https://facilitator.example/verify";
+const SETTLE: &str = "https://facilitator.example/settle";
+const ORIGIN: &str = "origin /premium-data";
+
+/// A world whose route has these keys.
+fn with(keys: &str) -> World {
+    let mut world = World::new();
+    let document = common::PRICES.replace(r#"{"price": "$0.01","#, &format!(r#"{{"price": "$0.01", {keys}"#));
+    world.prices = Snapshot::unread().after_reading(Some(&document));
+    assert_eq!(world.prices.problems(), []);
+    world
+}
+
+/// A payment of a wallet of its own.
+fn paid(world: &World, method: &str, wallet: u8, nonce: u8) -> FakeRequest {
+    let payment = Wallet::new(wallet).pays(&world.ours(&FakeRequest::new(method, URL)), nonce, common::NOW + 60);
+    FakeRequest::new(method, URL).with("PAYMENT-SIGNATURE", &payment)
+}
+
+/// Who was asked, in order, until the answer.
+fn calls(world: &World, request: &FakeRequest) -> (u16, Vec<String>) {
+    world.calls.borrow_mut().clear();
+    let status = match world.serve(request) {
+        Answer::Ours(answer) => answer.status,
+        Answer::Origins { answer, delivery, .. } => {
+            if let Some(ticket) = delivery {
+                let whole = |hold| x402_edge::ledger::Command::Delivered { hold, whole: true };
+                common::now(ticket.tell(world, whole)).unwrap();
+            }
+            answer.status
+        }
+        Answer::Kept(answer) => answer.status,
+    };
+    (status, world.calls())
+}
+
+fn is(status: u16, calls: &[&str]) -> (u16, Vec<String>) {
+    (status, calls.iter().map(|call| (*call).to_owned()).collect())
+}
+
+fn no_money() -> Result<x402_edge::ports::Reply, x402_edge::ports::NoAnswer> {
+    reply(200, &json!({"isValid": false, "invalidReason": "insufficient_funds"}))
+}
+
+fn refused() -> Result<x402_edge::ports::Reply, x402_edge::ports::NoAnswer> {
+    let reason = "invalid_exact_evm_insufficient_balance";
+    reply(200, &json!({"success": false, "errorReason": reason, "transaction": "", "network": "eip155:84532"}))
+}
+
+#[test]
+fn a_known_payer_costs_one_call_and_an_unknown_one_is_verified_first_or_beside() {
+    let world = World::new();
+    assert_eq!(calls(&world, &paid(&world, "POST", 1, 1)), is(200, &[VERIFY, ORIGIN, SETTLE]));
+    assert_eq!(calls(&world, &paid(&world, "POST", 1, 2)), is(200, &[ORIGIN, SETTLE]));
+    assert_eq!(calls(&world, &paid(&world, "GET", 1, 3)), is(200, &[ORIGIN, SETTLE]));
+    // Beside the origin: the answer is held back until both agree.
+    assert_eq!(calls(&world, &paid(&world, "GET", 2, 1)), is(200, &[VERIFY, ORIGIN, SETTLE]));
+    world.verify.replace(vec![no_money()]);
+    assert_eq!(calls(&world, &paid(&world, "GET", 3, 1)), is(402, &[VERIFY, ORIGIN]));
+    assert_eq!(calls(&world, &paid(&world, "POST", 4, 1)), is(402, &[VERIFY]));
+}
+
+#[test]
+fn a_wallet_without_money_makes_the_origin_work_twice_at_most() {
+    for keys in [r#""verify": "auto","#, r#""verify": "never","#] {
+        let world = with(keys);
+        world.verify.replace(vec![no_money()]);
+        world.settle.replace(vec![refused()]);
+        let runs =
+            (1..=6).filter(|nonce| calls(&world, &paid(&world, "GET", 1, *nonce)).1.contains(&ORIGIN.to_owned()));
+        assert_eq!(runs.count(), 2, "{keys}");
+        // Nor do wallets that settled once, and are empty now.
+        world.verify.replace(vec![reply(200, &json!({"isValid": true}))]);
+        let settled = json!({"success": true, "transaction": "0xabc", "network": "eip155:84532"});
+        world.settle.replace(vec![reply(200, &settled), refused()]);
+        assert_eq!(calls(&world, &paid(&world, "GET", 2, 1)).0, 200);
+        world.verify.replace(vec![no_money()]);
+        let runs =
+            (2..=8).filter(|nonce| calls(&world, &paid(&world, "GET", 2, *nonce)).1.contains(&ORIGIN.to_owned()));
+        assert_eq!(runs.count(), 2, "{keys}");
+    }
+}
+
+#[test]
+fn many_wallets_without_money_share_twenty_runs_of_a_route() {
+    let world = World::new();
+    world.verify.replace(vec![no_money()]);
+    let runs = (1..=60).filter(|wallet| calls(&world, &paid(&world, "GET", *wallet, 1)).1.contains(&ORIGIN.to_owned()));
+    assert_eq!(runs.count(), 20);
+}
+
+#[test]
+fn the_first_failed_settlement_ends_good_standing() {
+    let world = World::new();
+    assert_eq!(calls(&world, &paid(&world, "POST", 1, 1)).0, 200);
+    world.settle.replace(vec![refused()]);
+    assert_eq!(calls(&world, &paid(&world, "POST", 1, 2)), is(402, &[ORIGIN, SETTLE]));
+    assert_eq!(calls(&world, &paid(&world, "POST", 1, 3)).1[0], VERIFY);
+}
+
+#[test]
+fn an_origin_that_fails_is_not_held_against_the_payer() {
+    let mut world = World::new();
+    assert_eq!(calls(&world, &paid(&world, "POST", 1, 1)).0, 200);
+    world.origin = Ok(FakeAnswer { status: 500, headers: vec![] });
+    for nonce in 2..8 {
+        assert_eq!(calls(&world, &paid(&world, "POST", 1, nonce)), is(500, &[ORIGIN]));
+    }
+}
+
+#[test]
+fn owners_may_want_every_payment_verified() {
+    let world = with(r#""verify": "always","#);
+    world.verify.replace(vec![no_money()]);
+    assert_eq!(calls(&world, &paid(&world, "GET", 1, 1)), is(402, &[VERIFY]));
+    world.verify.replace(vec![reply(200, &json!({"isValid": true}))]);
+    for nonce in 2..4 {
+        assert_eq!(calls(&world, &paid(&world, "GET", 1, nonce)), is(200, &[VERIFY, ORIGIN, SETTLE]));
+    }
+}
+
+#[test]
+fn owners_may_want_their_money_upfront() {
+    let mut world = with(r#""settle": "upfront","#);
+    let required = decoded(&world.ours(&FakeRequest::get(URL)), "PAYMENT-REQUIRED");
+    assert_eq!(required["accepts"][0]["extra"]["paymentFlow"], "upfront");
+    assert_eq!(calls(&world, &paid(&world, "GET", 1, 1)), is(200, &[SETTLE, ORIGIN]));
+    // What the origin fails to give stays owed, and is not charged again.
+    world.origin = Ok(FakeAnswer { status: 500, headers: vec![] });
+    let payment = paid(&world, "GET", 1, 2);
+    let Answer::Origins { edits, .. } = world.serve(&payment) else { panic!("no answer of the origin") };
+    assert!(edits.set.iter().any(|(name, _)| *name == "PAYMENT-RESPONSE"), "it is paid for all the same");
+    world.origin = Ok(FakeAnswer { status: 200, headers: vec![] });
+    assert_eq!(calls(&world, &payment), is(200, &[ORIGIN]));
+    world.settle.replace(vec![refused()]);
+    assert_eq!(calls(&world, &paid(&world, "GET", 1, 3)), is(402, &[SETTLE]));
+    // Without a ledger too.
+    world.with_ledger = false;
+    let settled = SettlementResponse {
+        success: true,
+        error_reason: None,
+        transaction: "0xabc".to_owned(),
+        network: "eip155:84532".to_owned(),
+        payer: None,
+        amount: None,
+    };
+    world.settle.replace(vec![reply(200, &json!(settled))]);
+    assert_eq!(calls(&world, &paid(&world, "GET", 1, 4)), is(200, &[SETTLE, ORIGIN]));
+}
