@@ -61,12 +61,14 @@ pub(crate) fn quota(quota: &Quota) -> String {
 pub(crate) fn pass(pass: &PassTerms) -> String {
     let uses = pass.uses.map_or_else(String::new, |uses| format!(", {}", terminal::number(uses, "use")));
     let scope = if pass.scope.is_empty() { String::new() } else { format!(", also for {}", pass.scope.join(", ")) };
-    format!("with a pass for {} s{uses}{scope}", pass.ttl_seconds)
+    let place = if pass.only_its_path { " for the same path" } else { "" };
+    format!("with a pass{place} for {} s{uses}{scope}", pass.ttl_seconds)
 }
 
 /// A pass for programs.
 pub(crate) fn pass_json(pass: &PassTerms) -> Value {
-    json!({ "ttl": pass.ttl_seconds, "uses": pass.uses, "scope": pass.scope })
+    let place = if pass.only_its_path { "path" } else { "route" };
+    json!({ "ttl": pass.ttl_seconds, "uses": pass.uses, "for": place, "scope": pass.scope })
 }
 
 /// JSON on one line, as the owner wrote it.
