@@ -65,6 +65,13 @@ fn every_example_does_what_its_recipe_says() {
             ],
         ),
         (
+            "day-pass",
+            vec![
+                ("GET", "https://news.example/articles/1", &[], nobody(), "500000"),
+                ("GET", "https://news.example/archive/1999/1", &[], nobody(), "50000"),
+            ],
+        ),
+        (
             "per-call-api",
             vec![
                 ("GET", "https://api.example.com/v1/weather/oslo", &[], nobody(), "1000"),

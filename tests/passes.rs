@@ -65,7 +65,7 @@ fn a_settled_answer_brings_a_pass_that_says_what_was_paid() {
         claims(&token),
         json!({
             "jti": id, "aud": "shop.example", "sub": "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A",
-            "route": "GET /articles/:slug", "rule": 0, "network": "eip155:84532",
+            "route": "GET /articles/:slug", "path": null, "rule": 0, "network": "eip155:84532",
             "asset": "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "amount": "40000",
             "iat": NOW, "exp": NOW + 3600, "uses": null, "epoch": 0,
         })
@@ -508,4 +508,88 @@ fn a_sold_pass_is_remembered_for_its_payer() {
         world.pass_objects.borrow().keys().collect::<Vec<_>>(),
         ["passes:v1:shop.example:0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a"]
     );
+}
+
+#[test]
+fn a_pass_for_a_path_opens_that_path_to_the_letter() {
+    let mut document = document();
+    document.pointer_mut(ROUTE).unwrap()["pass"] = json!({"ttl": 3600, "for": "path"});
+    let world = put(World::new(), &document);
+    let one = bought(&world, FakeRequest::get("https://shop.example/articles/1?a"));
+    assert_eq!(claims(&one)["path"], "/articles/1");
+    for (path, expected) in [
+        ("/articles/1", 200),
+        ("/articles/1?b", 200),
+        ("/articles/2", 402),
+        ("/articles/1/", 402),
+        ("/articles/%31", 402),
+        ("/Articles/1", 402),
+        ("/articles/1;x", 402),
+        ("/archive/1", 402),
+    ] {
+        assert_eq!(status(&world, &get(&format!("https://shop.example{path}"), &one)), expected, "{path}");
+    }
+    // A reader's cookie holds those of several articles.
+    let mut cookie = String::new();
+    for article in 2..5 {
+        let request = FakeRequest::get(&format!("https://shop.example/articles/{article}")).with("Cookie", &cookie);
+        let (_, edits) = world.origins(&paid(&world, request, 0x11, article));
+        cookie = cookie_in(&edits).unwrap();
+    }
+    let found: Vec<u16> = (2..6)
+        .map(|article| {
+            let url = format!("https://shop.example/articles/{article}");
+            status(&world, &FakeRequest::get(&url).with("Cookie", &cookie))
+        })
+        .collect();
+    assert_eq!(found, [200, 200, 200, 402]);
+    // The owner's word of today is for those who buy today.
+    let world = put(world, &self::document());
+    assert_eq!(status(&world, &get("https://shop.example/articles/2", &one)), 402);
+}
+
+/// Commands in any order, as many Workers at once would send them: a use that was not taken is never given, and one that
+/// was given back can be taken again.
+#[test]
+fn however_commands_are_mixed_no_use_is_taken_twice() {
+    use x402_edge::{
+        ledger::{PassReply, apply_to_passes},
+        time::UnixTime,
+    };
+    const USES: u64 = 3;
+    let world = world();
+    let pass = bought(&world, FakeRequest::get("https://shop.example/tickets"));
+    let sold: Pass = serde_json::from_value(claims(&pass)).unwrap();
+    let run = |choices: &[u8]| {
+        let object = common::PassObject::default();
+        let (mut taken, mut now) = (0, NOW);
+        for choice in choices {
+            let command = match choice % 8 {
+                0 => PassCommand::Sold(Box::new(sold.clone())),
+                1 => PassCommand::GiveBack { id: sold.id.clone() },
+                _ => PassCommand::Use { id: sold.id.clone(), uses: USES, expires_at: sold.expires_at },
+            };
+            let reply = apply_to_passes(&object, command.clone(), UnixTime(now)).unwrap();
+            match command {
+                PassCommand::Use { .. } => {
+                    let expected = taken < USES && now < sold.expires_at;
+                    assert_eq!(reply == PassReply::Done, expected, "{choices:?}");
+                    taken += u64::from(expected);
+                }
+                PassCommand::GiveBack { .. } => taken = taken.saturating_sub(1),
+                _ => assert_eq!(reply, PassReply::Done),
+            }
+            now += u64::from(*choice) * 4;
+        }
+    };
+    let mut runner = proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
+        failure_persistence: None,
+        ..proptest::test_runner::Config::default()
+    });
+    runner
+        .run(&proptest::collection::vec(0..=u8::MAX, 0..60), |choices| {
+            run(&choices);
+            Ok(())
+        })
+        .unwrap();
 }

@@ -276,6 +276,10 @@ fn what_is_wrong_with_a_pass_is_told() {
             json!({"ttl": 60, "uses": 0}),
             "/routes/~1x/pass/uses: expected a whole number of uses, 1 to 1000000 (found 0)",
         ),
+        (
+            json!({"ttl": 60, "for": "path", "scope": ["/y"]}),
+            "/routes/~1x/pass/scope: a pass for one path opens nothing else; leave scope or for out",
+        ),
         (json!({"ttl": 60, "use": 1}), "/routes/~1x/pass/use: unknown key; did you mean uses?"),
         (
             json!({"ttl": 60, "scope": ["/x"]}),

@@ -506,3 +506,38 @@ fn the_documentation_shows_what_the_program_says() {
     rows.sort_unstable();
     assert_eq!(commands, rows);
 }
+
+#[test]
+fn passes_are_shown_explained_compared_and_their_secret_is_named() {
+    let folder = Folder::new("passes");
+    let document = |passes: Value, uses: u64| {
+        json!({
+            "payTo": PAY_TO, "network": "eip155:84532", "facilitators": ["https://f.example"], "passes": passes,
+            "routes": {
+                "/articles/*": {"price": "$0.05", "pass": {"ttl": 3600, "uses": uses, "scope": ["/archive/*"]}},
+                "/archive/*": {"price": "$0.01"},
+            },
+        })
+        .to_string()
+    };
+    folder.write("prices.json", document(json!({}), 1));
+    folder.write("next.json", document(json!({"epoch": 1, "revoked": [PAY_TO]}), 2));
+    let check = folder.prices(&["check"], "");
+    assert_eq!(check.code, 0);
+    for words in [
+        "warning: passes need the secret PASS_KEYS (npx wrangler secret put PASS_KEYS)",
+        "warning: there is no publicUrl",
+    ] {
+        assert!(check.out.contains(words), "{words} is missing in {}", check.out);
+    }
+    let show = folder.prices(&["show", "--text"], "").out;
+    assert!(show.contains("with a pass for 3600 s, 1 use, also for /archive/*"), "{show}");
+    let text = folder.prices(&["explain", "--text", "https://a.example/articles/1"], "").out;
+    assert!(text.contains("sells    a pass for 3600 s, 1 use, also for /archive/*"), "{text}");
+    let json = folder.prices(&["explain", "https://a.example/archive/1"], "").json();
+    assert_eq!(json["openedByPassesOf"], json!(["/articles/*"]));
+    let diff = folder.prices(&["diff", "next.json", "--against", "prices.json", "--text"], "");
+    for words in ["passes epoch: 0 → 1", &format!("passes revoked: – → {PAY_TO}"), "pass: {"] {
+        assert!(diff.out.contains(words), "{words} is missing in {}{}", diff.out, diff.err);
+    }
+}

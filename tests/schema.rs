@@ -163,6 +163,7 @@ fn mistakes_of_form_are_mistakes_to_both() {
         (format!("{archive}/pass/ttl"), json!("1d")),
         (format!("{archive}/pass/ttl"), json!(31_536_001)),
         (format!("{archive}/pass/uses"), json!(0)),
+        (format!("{archive}/pass/for"), json!("host")),
         (format!("{archive}/pass/scope"), json!("/archive/*")),
         (format!("{archive}/pass/scope"), json!(["GET /old/:slug", "GET /old/:slug"])),
         ("/passes".to_owned(), json!([])),

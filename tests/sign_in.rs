@@ -170,6 +170,25 @@ fn signing_in_gives_no_more_uses_and_no_more_time() {
 }
 
 #[test]
+fn of_passes_for_one_path_a_wallet_gets_that_of_the_path() {
+    let mut document = document();
+    document.pointer_mut("/routes/GET ~1articles~1:slug").unwrap()["pass"] = json!({"ttl": 3600, "for": "path"});
+    let world = put(World::new(), &document);
+    let passes: Vec<String> = (0..30)
+        .map(|article| bought(&world, FakeRequest::get(&format!("https://shop.example/articles/{article}"))))
+        .collect();
+    for (article, pass) in passes.iter().enumerate() {
+        let url = format!("https://shop.example/articles/{article}");
+        let proof = Wallet::new(0x11).proof(&world.ours(&FakeRequest::get(&url)));
+        let (_, edits) = world.origins(&signed_in(&url, &proof));
+        assert_eq!(pass_in(&edits).as_ref(), Some(pass));
+    }
+    let url = "https://shop.example/articles/unread";
+    let proof = Wallet::new(0x11).proof(&world.ours(&FakeRequest::get(url)));
+    assert_eq!(status(&world, &signed_in(url, &proof)), 402);
+}
+
+#[test]
 fn a_revoked_payer_does_not_come_back_by_signing() {
     let world = world();
     bought(&world, FakeRequest::get(ARTICLE));

@@ -50,7 +50,7 @@ impl DurableObject for LedgerObject {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let (nonce, command, within) = match request.json().await? {
+        let (nonce, command, within) = match serde_json::from_str(&request.text().await?)? {
             Message::Payment { nonce, command, within } => (nonce, command, within),
             Message::Identifier(command) => {
                 let (known, reply) = identify(self.store().identified()?, command, Host.now());

@@ -3,7 +3,6 @@
 //! EVM wallets with a key of their own only: EIP-4361 text, signed as EIP-191 says. What a contract wallet signs can
 //! only be judged on its chain.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::evm::{Address, Hash32, SignatureForm, keccak256};
@@ -22,8 +21,7 @@ const MAX_NONCE_BYTES: usize = 128;
 const MAX_RESOURCES: usize = 16;
 
 /// What the header `SIGN-IN-WITH-X` carries: the message's parts, and the signature.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     domain: String,
     address: String,
@@ -31,7 +29,7 @@ pub struct Proof {
     uri: String,
     version: String,
     chain_id: String,
-    r#type: String,
+    kind: String,
     nonce: String,
     issued_at: String,
     expiration_time: Option<String>,
@@ -60,10 +58,41 @@ pub struct BadProof(pub &'static str);
 impl Proof {
     /// Reads the JSON in the header.
     pub fn read(json: &[u8]) -> Result<Self, BadProof> {
-        let proof: Self = serde_json::from_slice(json).map_err(|_| BadProof("invalid_siwx_payload"))?;
+        let malformed = BadProof("invalid_siwx_payload");
+        let json: Value = serde_json::from_slice(json).map_err(|_| malformed)?;
+        let optional = |key: &str| match json.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(malformed),
+        };
+        let text = |key: &str| optional(key)?.ok_or(malformed);
+        let resources = match json.get("resources") {
+            None | Some(Value::Null) => None,
+            Some(Value::Array(items)) => {
+                let items = items.iter().map(|item| item.as_str().map(str::to_owned));
+                Some(items.collect::<Option<Vec<String>>>().ok_or(malformed)?)
+            }
+            Some(_) => return Err(malformed),
+        };
+        let proof = Self {
+            domain: text("domain")?,
+            address: text("address")?,
+            statement: optional("statement")?,
+            uri: text("uri")?,
+            version: text("version")?,
+            chain_id: text("chainId")?,
+            kind: text("type")?,
+            nonce: text("nonce")?,
+            issued_at: text("issuedAt")?,
+            expiration_time: optional("expirationTime")?,
+            not_before: optional("notBefore")?,
+            request_id: optional("requestId")?,
+            resources,
+            signature: text("signature")?,
+        };
         if proof.texts().any(|text| text.chars().any(char::is_control)) {
             // A line break would make other lines of the message.
-            return Err(BadProof("invalid_siwx_payload"));
+            return Err(malformed);
         }
         Ok(proof)
     }
@@ -96,7 +125,7 @@ impl Proof {
         if !plain || !(MIN_NONCE_BYTES..=MAX_NONCE_BYTES).contains(&self.nonce.len()) {
             return Err(BadProof("invalid_siwx_nonce"));
         }
-        if self.version != "1" || self.r#type != TYPE || !chains.contains(&self.chain_id) {
+        if self.version != "1" || self.kind != TYPE || !chains.contains(&self.chain_id) {
             return Err(BadProof("invalid_siwx_unsupported_chain"));
         }
         let payer = self.signer().ok_or(BadProof("invalid_siwx_signature"))?;

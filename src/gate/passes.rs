@@ -48,17 +48,18 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         quote.route.openers().next()?;
         let keys = self.passes.keys.ok()?;
         let (host, now) = (visit.host(), self.host.now());
+        let place = (host.as_str(), visit.target.path);
         let (header, cookie) = (visit.request.header(PASS_HEADER), visit.request.header("Cookie"));
         let tokens = presented(header.as_deref(), cookie.as_deref());
         let mut passes: Vec<Pass> = tokens.into_iter().filter_map(|token| keys.read(token)).collect();
-        passes.retain(|pass| opens(pass, quote, visit.table, &host, now));
+        passes.retain(|pass| opens(pass, quote, visit.table, place, now));
         match self.first_with_a_use(passes, visit).await {
             Ok(Some(pass)) => return Some(self.serve_by(&pass, false, visit, origin).await),
             Ok(None) => {}
             Err(LedgerDown) => return Some(self.ledger_down()),
         }
         let passes = match self.passes_of_wallet(quote, &host, now, visit).await? {
-            Ok(passes) => passes.into_iter().filter(|pass| opens(pass, quote, visit.table, &host, now)).collect(),
+            Ok(passes) => passes.into_iter().filter(|pass| opens(pass, quote, visit.table, place, now)).collect(),
             Err(LedgerDown) => return Some(self.ledger_down()),
         };
         match self.first_with_a_use(passes, visit).await {
@@ -143,6 +144,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             nonce: wallet.nonce,
             until: now.plus(sign_in_with_x::MAX_AGE_MILLIS / 1000).0,
             routes: quote.route.openers().map(str::to_owned).collect(),
+            path: visit.target.path.to_owned(),
         };
         Some(match ledger.passes(&object, sign_in).await {
             Ok(PassReply::Passes(passes)) => Ok(passes),
@@ -184,6 +186,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             host: visit.host(),
             payer: paid.payer.to_string(),
             route: quote.route.key().to_owned(),
+            path: terms.only_its_path.then(|| visit.target.path.to_owned()),
             rule: quote.rule,
             network: paid.network.to_string(),
             asset: paid.asset.to_string(),

@@ -29,6 +29,8 @@ pub struct Pass {
     pub payer: String,
     /// The key of the route that sold it.
     pub route: String,
+    /// The only path that it opens, as it stood in the request; none: all that its routes cover.
+    pub path: Option<String>,
     /// The rule by which it was sold, counted from 0; none for the route's own terms.
     pub rule: Option<usize>,
     /// What was paid: CAIP-2 id of the chain,
@@ -85,8 +87,10 @@ pub enum PassCommand {
         nonce: String,
         /// Until when the message could be signed in with again; Unix seconds.
         until: u64,
-        /// Passes of these routes are asked for.
+        /// Passes of these routes are asked for,
         routes: Vec<String>,
+        /// that open this path.
+        path: String,
     },
 }
 
@@ -145,12 +149,12 @@ pub fn apply_to_passes<S: PassStore>(store: &S, command: PassCommand, now: UnixT
             }
             Ok(PassReply::Done)
         }
-        PassCommand::SignIn { nonce, until, routes } => {
+        PassCommand::SignIn { nonce, until, routes, path } => {
             let mut passes: Vec<Pass> = store
                 .live(now)?
                 .into_iter()
                 .filter_map(|kept| kept.pass.filter(|pass| pass.uses.is_none_or(|uses| kept.used < uses)))
-                .filter(|pass| routes.contains(&pass.route))
+                .filter(|pass| routes.contains(&pass.route) && pass.path.as_ref().is_none_or(|only| *only == path))
                 .collect();
             // Who has no pass leaves nothing behind.
             let spends = !passes.is_empty() && store.count()? < MAX_ROWS;

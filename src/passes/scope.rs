@@ -8,13 +8,14 @@ use crate::{
     x402::PaymentRequirements,
 };
 
-/// Whether the pass opens this request, now: for a request to this host that is asked for a price. The pass must be
-/// in time and not revoked; its route must be there still, sell passes still, and be the request's own or list it;
+/// Whether the pass opens this request to `path` of this host, which is asked for a price, now. The pass must be in time
+/// and not revoked; its route must be there still, sell passes still, and be the request's own or list it;
 /// and what was paid for it must be enough for what the request costs now.
-pub fn opens(pass: &Pass, quote: &Quote<'_>, table: &PriceTable, host: &str, now: UnixTime) -> bool {
+pub fn opens(pass: &Pass, quote: &Quote<'_>, table: &PriceTable, (host, path): (&str, &str), now: UnixTime) -> bool {
     pass.host == host
         && now.0 < pass.expires_at
         && !table.revoked().voids(&pass.id, &pass.payer, pass.epoch)
+        && pass.path.as_ref().is_none_or(|only| only == path)
         && quote.route.is_opened_by(&pass.route)
         && is_enough(pass, quote.accepts())
 }

@@ -10,7 +10,7 @@ use super::{
     json::Node,
 };
 
-const KEYS: [&str; 3] = ["ttl", "uses", "scope"];
+const KEYS: [&str; 4] = ["ttl", "uses", "for", "scope"];
 
 /// Shorter ones would be over before the client has read the answer.
 const MIN_TTL_SECONDS: u64 = 60;
@@ -28,6 +28,8 @@ pub struct PassTerms {
     pub ttl_seconds: u64,
     /// How often, beside the answer it was sold with; none: as often as its holder likes.
     pub uses: Option<u64>,
+    /// Whether it opens only the path that it was sold with, and not all that its route covers.
+    pub only_its_path: bool,
     /// Keys of other routes of the same host that it opens.
     pub scope: Vec<String>,
 }
@@ -51,8 +53,13 @@ impl PassTerms {
             Some(node) => Some(keep(read_count(node, 1, MAX_USES, "uses"), problems)?),
             None => None,
         };
+        let only_its_path = members.read("for", |node| node.word(&["route", "path"]), problems) == Some("path");
+        if let Some(node) = members.get("scope").filter(|_| only_its_path) {
+            problems
+                .push(Diagnosis::new(&node.pointer, "a pass for one path opens nothing else; leave scope or for out"));
+        }
         let scope = members.get("scope").map_or_else(Vec::new, |node| read_scope(key, node, problems));
-        Some(Self { ttl_seconds: ttl?, uses, scope })
+        Some(Self { ttl_seconds: ttl?, uses, only_its_path, scope })
     }
 }
 

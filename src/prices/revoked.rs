@@ -32,6 +32,13 @@ impl Revoked {
         epoch < self.epoch || self.named.contains(id) || self.named.contains(payer)
     }
 
+    /// Ids of passes and addresses of payers, in alphabetical order.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.named.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Reads `passes`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Self {
         let Some(members) = node.members(&KEYS, problems) else { return Self::default() };

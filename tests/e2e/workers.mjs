@@ -18,9 +18,10 @@ function workerds() {
 
 /**
  * The Worker in Miniflare. `prices` is the document; `put` writes another one, undefined removes it. With `persist`,
- * a folder, storage outlives the Worker, which `kill` ends as a power cut would, and `prices` may be left out; `cf` is what Cloudflare would say of clients.
+ * a folder, storage outlives the Worker, which `kill` ends as a power cut would, and `prices` may be left out; `cf` is what Cloudflare would say of clients,
+ * `vars` are more variables and secrets.
  */
-export async function startMiniflare({ prices, originUrl, folder = "build", ledger = true, history = true, persist, cf, extraWorkers = [], ...options }) {
+export async function startMiniflare({ prices, originUrl, folder = "build", ledger = true, history = true, persist, cf, vars = {}, extraWorkers = [], ...options }) {
   const object = (className) => ({ className, useSQLite: true });
   const gate = {
     name: "gate",
@@ -34,7 +35,7 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
       ...(history ? { PRICE_HISTORY: object("PriceHistoryObject"), QUOTA: object("QuotaObject") } : {}),
     },
     d1Databases: ledger ? ["DB"] : [],
-    bindings: originUrl ? { ORIGIN_URL: originUrl } : {},
+    bindings: { ...(originUrl ? { ORIGIN_URL: originUrl } : {}), ...vars },
     ...options,
   };
   const kept = persist ? { kvPersist: join(persist, "kv"), durableObjectsPersist: join(persist, "do"), d1Persist: join(persist, "d1") } : {};

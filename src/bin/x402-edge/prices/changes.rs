@@ -180,7 +180,12 @@ fn document_parts(table: &PriceTable) -> Parts {
         ("facilitators".to_owned(), table.facilitators().join(", ")),
         ("grace".to_owned(), format!("{} s", table.grace_seconds())),
         ("smartWallets".to_owned(), format!("{:?}", table.smart_wallets()).to_lowercase()),
+        ("passes epoch".to_owned(), table.revoked().epoch().to_string()),
     ];
+    let revoked = table.revoked().names().join(", ");
+    if !revoked.is_empty() {
+        parts.push(("passes revoked".to_owned(), revoked));
+    }
     for site in table.sites() {
         let host = site.host().map_or_else(String::new, |host| format!(" of {host}"));
         parts.push((format!("publicUrl{host}"), site.public_url().unwrap_or("–").to_owned()));

@@ -1,7 +1,7 @@
 //! `prices check`: everything that is wrong with a document, before the Worker sees it.
 
 use serde_json::{Value, json};
-use x402_edge::prices::{FREE_PLAN_MILLIS, PriceTable, reading_millis};
+use x402_edge::prices::{FREE_PLAN_MILLIS, PriceTable, Site, reading_millis};
 
 use super::{
     problem,
@@ -106,7 +106,27 @@ pub(crate) fn warnings(source: &Source, table: &PriceTable) -> Vec<String> {
              {FREE_PLAN_MILLIS} ms: cover paths by patterns such as /articles/:slug, or use the Paid plan"
         )
     });
-    told.into_iter().collect()
+    told.into_iter().chain(pass_warnings(table)).collect()
+}
+
+/// What passes need beside the document, which cannot be seen from here.
+fn pass_warnings(table: &PriceTable) -> Vec<String> {
+    let sells = |site: &Site| site.routes().iter().any(|route| route.pass().is_some());
+    if !table.sells_passes() {
+        return Vec::new();
+    }
+    let mut warnings = vec![
+        "passes need the secret PASS_KEYS (npx wrangler secret put PASS_KEYS); without it none are sold, and the site's \
+         /.x402/status says so"
+            .to_owned(),
+    ];
+    for site in table.sites().iter().filter(|site| sells(site) && site.public_url().is_none()) {
+        let place = site.host().map_or_else(String::new, |host| format!(" of {host}"));
+        warnings.push(format!(
+            "there is no publicUrl{place}: whoever has lost a pass cannot come back by signing in with the wallet"
+        ));
+    }
+    warnings
 }
 
 fn summary(source: &Source, table: &PriceTable) -> String {

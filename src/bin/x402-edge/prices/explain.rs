@@ -213,6 +213,10 @@ impl<'a> Explanation<'a> {
             if let Some(quota) = route.quota() {
                 json["quota"] = json!({ "requests": quota.requests, "per": quota.per.as_str(), "total": quota.total });
             }
+            if let Some(pass) = route.pass() {
+                json["pass"] = listing::pass_json(pass);
+            }
+            json["openedByPassesOf"] = route.openers().collect();
             if route.challenges_401() {
                 json["challenge"] = json!("401");
             }
@@ -253,6 +257,13 @@ impl<'a> Explanation<'a> {
             if matches!(quote.terms, Terms::Offers(_)) {
                 if let Some(quota) = route.quota() {
                     line("quota", &format!("{} before that", listing::quota(quota)));
+                }
+                if let Some(pass) = route.pass() {
+                    line("sells", listing::pass(pass).trim_start_matches("with "));
+                }
+                let openers: Vec<&str> = route.openers().filter(|key| *key != route.key()).collect();
+                if !openers.is_empty() {
+                    line("opened", &format!("by passes of {}, too, if they cost no less", openers.join(", ")));
                 }
                 if route.challenges_401() {
                     line("asks", "the origin is asked first; only its 401 becomes a 402");

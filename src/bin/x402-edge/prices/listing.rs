@@ -1,7 +1,7 @@
 //! Every route of a document, as a table and as JSON.
 
 use serde_json::{Map, Value, json};
-use x402_edge::prices::{Mode, PriceTable, Quota, Route};
+use x402_edge::prices::{Mode, PassTerms, PriceTable, Quota, Route};
 
 use super::cost;
 use crate::terminal;
@@ -44,7 +44,7 @@ fn remarks(route: &Route) -> String {
         remarks.push(format!("charged to a share of {}", route.rollout()));
     }
     remarks.extend(route.quota().map(quota));
-    remarks.extend(route.pass().map(|pass| format!("with a pass for {} s", pass.ttl_seconds)));
+    remarks.extend(route.pass().map(pass));
     if route.challenges_401() {
         remarks.push("where the origin answers 401".to_owned());
     }
@@ -57,6 +57,20 @@ pub(crate) fn quota(quota: &Quota) -> String {
     format!("{} a day free per {}{total}", quota.requests, quota.per.as_str())
 }
 
+/// A pass in words.
+pub(crate) fn pass(pass: &PassTerms) -> String {
+    let uses = pass.uses.map_or_else(String::new, |uses| format!(", {}", terminal::number(uses, "use")));
+    let scope = if pass.scope.is_empty() { String::new() } else { format!(", also for {}", pass.scope.join(", ")) };
+    let place = if pass.only_its_path { " for the same path" } else { "" };
+    format!("with a pass{place} for {} s{uses}{scope}", pass.ttl_seconds)
+}
+
+/// A pass for programs.
+pub(crate) fn pass_json(pass: &PassTerms) -> Value {
+    let place = if pass.only_its_path { "path" } else { "route" };
+    json!({ "ttl": pass.ttl_seconds, "uses": pass.uses, "for": place, "scope": pass.scope })
+}
+
 /// JSON on one line, as the owner wrote it.
 pub(crate) fn one_line(json: &str) -> String {
     serde_json::from_str::<Value>(json).map_or_else(|_| json.to_owned(), |value| value.to_string())
@@ -67,6 +81,7 @@ pub(crate) fn json(table: &PriceTable) -> Value {
     json!({
         "facilitators": table.facilitators(),
         "graceSeconds": table.grace_seconds(),
+        "passes": { "epoch": table.revoked().epoch(), "revoked": table.revoked().names() },
         "routes": table.routes().map(|route| route_json(table, route)).collect::<Vec<_>>(),
     })
 }
@@ -99,7 +114,7 @@ pub(crate) fn route_json(table: &PriceTable, route: &Route) -> Value {
         set("quota", json!({ "requests": requests, "per": per, "total": total }));
     }
     if let Some(pass) = route.pass() {
-        set("pass", json!({ "ttl": pass.ttl_seconds, "uses": pass.uses, "scope": pass.scope }));
+        set("pass", pass_json(pass));
     }
     if route.challenges_401() {
         set("challenge", json!("401"));
