@@ -18,9 +18,13 @@ use super::{
     serve,
 };
 use crate::{
-    gate::{AtOnce, OurAnswer, answer, at_once as gate_at_once, free_edits},
+    gate::{AtOnce, OurAnswer, Prepared, answer, at_once as gate_at_once, free_edits},
     ports::{Forward, Journal, NoAnswer, Request as _},
 };
+
+thread_local! {
+    static PREPARED: Prepared = Prepared::default();
+}
 
 /// What can be said at once. Nothing: call [`fetch`]. Else lines: either an empty one, the URL to send the request on
 /// to, and names of headers to leave out; or an answer, as [`lines_of`] writes it.
@@ -32,7 +36,8 @@ pub fn at_once(request: web_sys::Request, headers: String) -> Option<String> {
 
     Known::with(&request.url(), |known| {
         prices_kv::with_fresh(|prices| {
-            Some(match gate_at_once(prices, &request, known.ledger)? {
+            let said = PREPARED.with(|prepared| gate_at_once(prices, &request, known.ledger, prepared))?;
+            Some(match said {
                 AtOnce::Forward(forward) => forwarded(&forward, known.origin_url.as_deref()),
                 AtOnce::Answer(answer) => lines_of(&answer),
             })

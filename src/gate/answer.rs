@@ -92,19 +92,22 @@ impl<'a> Challenge<'a> {
         identifiers: bool,
         request: &impl Request,
     ) -> Self {
-        let resource = quote.route.resource(target, public_url);
+        let challenge = Self::of(quote, quote.route.resource(target, public_url), identifiers);
+        Self {
+            head_only: request.method().eq_ignore_ascii_case("HEAD"),
+            html: page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref()),
+            ..challenge
+        }
+    }
+
+    /// The challenge for this resource, in JSON.
+    pub(super) fn of(quote: Quote<'a>, resource: ResourceInfo, identifiers: bool) -> Self {
         let mut extensions = Cow::Borrowed(quote.route.extensions());
         if identifiers && !extensions.contains_key(PAYMENT_IDENTIFIER) {
             extensions.to_mut().insert(PAYMENT_IDENTIFIER.to_owned(), payment_identifier::declaration());
         }
-        Self {
-            extensions,
-            v1_offers: quote.accepts_v1(&resource),
-            quote,
-            resource,
-            head_only: request.method().eq_ignore_ascii_case("HEAD"),
-            html: page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref()),
-        }
+        let v1_offers = quote.accepts_v1(&resource);
+        Self { extensions, v1_offers, quote, resource, head_only: false, html: false }
     }
 
     /// Our offers in the shape of a version.
@@ -191,14 +194,21 @@ impl<'a> Challenge<'a> {
         answer
     }
 
+    /// How many offers v1 can express.
+    pub(super) const fn v1_offers_count(&self) -> usize {
+        self.v1_offers.len()
+    }
+
+    /// The v2 message and the v1 body where nobody has paid yet, as JSON.
+    pub(super) fn unpaid_texts(&self) -> (String, String) {
+        let required = PaymentRequired::new(V2_UNPAID, &self.resource, self.quote.accepts(), &self.extensions);
+        let body = v1::body(V1_UNPAID, &self.v1_offers, None).to_string();
+        (serde_json::to_string(&required).unwrap_or_default(), body)
+    }
+
     fn answer(&self, v2_error: &str, v1_error: &str, payer: Option<&str>) -> OurAnswer {
         let required = PaymentRequired::new(v2_error, &self.resource, self.quote.accepts(), &self.extensions);
-        let mut headers = vec![
-            (http::PAYMENT_REQUIRED, http::encode_header(&required)),
-            ("Cache-Control", "no-store".to_owned()),
-            (ALLOW_ORIGIN, "*".to_owned()),
-            (EXPOSE_HEADERS, EXPOSED.to_owned()),
-        ];
+        let mut headers = required_headers(http::encode_header(&required));
         let body = if self.html {
             headers.push(("Content-Type", "text/html; charset=utf-8".to_owned()));
             headers.push(("Content-Security-Policy", page::CONTENT_SECURITY_POLICY.to_owned()));
@@ -209,6 +219,22 @@ impl<'a> Challenge<'a> {
         };
         OurAnswer { status: PAYMENT_REQUIRED, headers, body: if self.head_only { String::new() } else { body } }
     }
+}
+
+fn required_headers(required: String) -> Vec<(&'static str, String)> {
+    vec![
+        (http::PAYMENT_REQUIRED, required),
+        ("Cache-Control", "no-store".to_owned()),
+        (ALLOW_ORIGIN, "*".to_owned()),
+        (EXPOSE_HEADERS, EXPOSED.to_owned()),
+    ]
+}
+
+/// The 402 of a prepared message (JSON) and body (JSON).
+pub(super) fn unpaid_answer(required: &str, body: String) -> OurAnswer {
+    let mut headers = required_headers(http::encode_text(required));
+    headers.push(("Content-Type", "application/json".to_owned()));
+    OurAnswer { status: PAYMENT_REQUIRED, headers, body }
 }
 
 /// The settlement's receipt, in the header of the client's version.

@@ -5,12 +5,13 @@
 
 use crate::{
     origin::PRICES_HEADER,
+    page,
     ports::{Forward, HeaderEdits, OriginAnswer, Request},
     prices::{Decision, Method, Snapshot, Target},
     transports::http,
 };
 
-use super::{OurAnswer, RequestHeaders, STATUS_PATH, Visit, answer::Challenge, relayed_edits};
+use super::{OurAnswer, Prepared, RequestHeaders, STATUS_PATH, Visit, answer::Challenge, relayed_edits};
 
 /// What can be said at once.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,8 +23,8 @@ pub enum AtOnce {
 }
 
 /// What can be said to a request without waiting; nothing where [`Gate::serve`](super::Gate::serve) has to be asked.
-/// `identifiers`: whether a client may name its payment.
-pub fn at_once(prices: &Snapshot, request: &impl Request, identifiers: bool) -> Option<AtOnce> {
+/// `identifiers`: whether a client may name its payment; `prepared`: answers of before.
+pub fn at_once(prices: &Snapshot, request: &impl Request, identifiers: bool, prepared: &Prepared) -> Option<AtOnce> {
     let url = request.url();
     let target = Target::parse(&url).ok()?;
     let table = prices.table()?;
@@ -48,7 +49,13 @@ pub fn at_once(prices: &Snapshot, request: &impl Request, identifiers: bool) -> 
     if quote.route.quota().is_some() || quote.route.challenges_401() || quote.route.openers().next().is_some() {
         return None;
     }
-    let mut answer = Challenge::new(quote, &target, visit.public_url(), identifiers, request).unpaid();
+    let public_url = visit.public_url();
+    let wants_page = page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref());
+    let version = prices.version().filter(|_| !wants_page);
+    let head_only = method.as_str() == "HEAD";
+    let mut answer = version
+        .and_then(|version| prepared.unpaid(version, &quote, &target, public_url, identifiers, head_only))
+        .unwrap_or_else(|| Challenge::new(quote, &target, public_url, identifiers, request).unpaid());
     answer.headers.extend(prices.version().map(|version| (PRICES_HEADER, version.to_owned())));
     Some(AtOnce::Answer(answer))
 }

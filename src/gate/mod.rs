@@ -11,6 +11,7 @@ mod charge;
 mod free;
 mod naming;
 mod passes;
+mod prepared;
 mod runs;
 mod ticket;
 
@@ -36,6 +37,7 @@ use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
 pub use at_once::{AtOnce, at_once, free_edits};
 pub use passes::Passes;
+pub use prepared::Prepared;
 pub use runs::UnprovenRuns;
 pub use ticket::Ticket;
 
