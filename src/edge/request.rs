@@ -21,18 +21,22 @@ pub(super) struct IncomingRequest {
     method: String,
     url: String,
     /// A line for each name, lower case, and one for its value after it.
-    headers: String,
+    lines: String,
+    /// Where the lines end.
+    ends: Vec<usize>,
 }
 
 impl IncomingRequest {
-    /// `headers` as `dev/shim.js` gathers them.
-    pub(super) fn new(raw: web_sys::Request, headers: String) -> Self {
+    /// `lines` as `dev/shim.js` gathers them.
+    pub(super) fn new(raw: web_sys::Request, lines: String) -> Self {
+        let ends = lines.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
         // The method not through `worker::Method`: that one takes unknown methods for GET.
-        Self { method: raw.method(), url: raw.url(), headers, raw }
+        Self { method: raw.method(), url: raw.url(), lines, ends, raw }
     }
 
     fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut lines = self.headers.split('\n');
+        let begins = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
+        let mut lines = begins.zip(&self.ends).filter_map(|(begin, end)| self.lines.get(begin..*end));
         std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
     }
 
