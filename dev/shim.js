@@ -7,6 +7,7 @@ import * as worker from "./index.js";
 export default {
   fetch(request, env, context) {
     const headers = lines(request.headers);
+    worker.awake();
     const said = worker.atOnce(request, headers);
     if (said === undefined) {
       const answer = worker.fetch(request, headers, env, context);
@@ -51,7 +52,9 @@ async function relay([url, ...removed], request, env) {
   }
   const { status } = answer;
   const plain = status >= 200 && status < 300 || status >= 400 && status < 600;
-  return plain && !answer.headers.has("X-402-Prices") ? answer : worker.relayed(answer, request.url);
+  if (plain && !answer.headers.has("X-402-Prices")) return answer;
+  worker.awake();
+  return worker.relayed(answer, request.url);
 }
 
 /** A Durable Object class of the module, made anew when the module was. */

@@ -26,6 +26,12 @@ thread_local! {
     static PREPARED: Prepared = Prepared::default();
 }
 
+/// Called before every function here that takes a text. After a panic the module is made anew at the next call, but
+/// wasm-bindgen writes texts into the memory of the old one before it looks: this call takes none.
+#[wasm_bindgen]
+#[expect(clippy::missing_const_for_fn, reason = "wasm-bindgen exports none that are const")]
+pub fn awake() {}
+
 /// What can be said at once. Nothing: call [`fetch`]. Else lines: either an empty one, the URL to send the request on
 /// to, and names of headers to leave out; or an answer, as [`lines_of`] writes it.
 #[wasm_bindgen(js_name = atOnce)]
