@@ -6,15 +6,56 @@ import * as worker from "./index.js";
 
 export default {
   fetch(request, env, context) {
-    const answer = worker.fetch(request, env, context);
-    // A payment that has begun is finished, also when its client has gone.
-    context.waitUntil(answer.catch(() => {}));
-    return answer;
+    const headers = lines(request.headers);
+    worker.awake();
+    const said = worker.atOnce(request, headers);
+    if (said === undefined) {
+      const answer = worker.fetch(request, headers, env, context);
+      // A payment that has begun is finished, also when its client has gone.
+      context.waitUntil(answer.catch(() => {}));
+      return answer;
+    }
+    return said.startsWith("\n") ? relay(said.slice(1).split("\n"), request, env) : response(said);
   },
   scheduled(event, env, context) {
     return worker.scheduled(event, env, context);
   },
 };
+
+/** A line for each name and one for its value. */
+function lines(headers) {
+  let text = "";
+  for (const [name, value] of headers) text += `${name}\n${value}\n`;
+  return text;
+}
+
+/** The answer that the module wrote as lines (src/edge/door.rs). */
+function response(said) {
+  const end = said.indexOf("\n\n");
+  const [status, ...texts] = said.slice(0, end).split("\n");
+  const headers = new Headers();
+  for (let index = 0; index < texts.length; index += 2) headers.set(texts[index], texts[index + 1]);
+  return new Response(said.slice(end + 2) || null, { status: Number(status), headers });
+}
+
+/** Sends a request on that nobody prices, and gives the answer back as it came. */
+async function relay([url, ...removed], request, env) {
+  if (removed.length > 0) {
+    request = new Request(url, request);
+    for (const name of removed) request.headers.delete(name);
+  }
+  let answer;
+  try {
+    answer = await (env.ORIGIN ?? globalThis).fetch(url, request);
+  } catch {
+    return response(worker.unanswered());
+  }
+  const { status } = answer;
+  const plain = status >= 200 && status < 300 || status >= 400 && status < 600;
+  if (plain && !answer.headers.has("X-402-Prices")) return answer;
+  worker.awake();
+  return worker.relayed(answer, request.url);
+}
 
 /** A Durable Object class of the module, made anew when the module was. */
 const durable = (name) => class {

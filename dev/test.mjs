@@ -38,6 +38,7 @@ if (!values.e2e && wanted.length === 0) {
 if (!values.native) {
   needPackages();
   needPackages(join(root, e2e));
+  needPackages(join(root, "dev", "bench"));
   step("Building a Worker that can be made to panic");
   run("node", ["dev/build.mjs", "--fast", "--features", "drill", "--out", join("target", "drill")]);
   // Last: both come out of cargo under one name, and wrangler builds again in the tests and must find nothing to do.

@@ -129,7 +129,7 @@ fn both_wasm_bindgen_versions_are_the_same() {
 
 #[test]
 fn lock_files_record_no_download_hosts() {
-    for file in ["package-lock.json", "tests/e2e/package-lock.json"] {
+    for file in ["package-lock.json", "tests/e2e/package-lock.json", "dev/bench/package-lock.json"] {
         assert!(!fs::read_to_string(root().join(file)).unwrap().contains("\"resolved\""), "{file}");
     }
 }

@@ -1,6 +1,9 @@
 //! Names of everything that `wrangler.toml` gives the Worker, and what happens without it.
 
-use std::{cell::OnceCell, rc::Rc};
+use std::{
+    cell::{OnceCell, RefCell},
+    rc::Rc,
+};
 
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
@@ -81,6 +84,39 @@ impl Bindings {
             None => OriginSite::Dns,
         };
         Ok(Self { origin, ledger })
+    }
+}
+
+/// What a request that was dealt with in full has found in the bindings, for those that need no more than this.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    /// The origin's scheme and host, where it has its own.
+    pub(super) origin_url: Option<String>,
+    /// Whether requests go to whatever the zone's DNS says.
+    by_dns: bool,
+    /// Whether payments are remembered.
+    pub(super) ledger: bool,
+}
+
+thread_local! {
+    static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
+}
+
+impl Known {
+    /// Keeps what was found: an isolate's bindings do not change.
+    pub(super) fn keep(bindings: &Bindings) {
+        KNOWN.with_borrow_mut(|known| {
+            known.get_or_insert_with(|| Self {
+                origin_url: bindings.origin.url().map(str::to_owned),
+                by_dns: matches!(bindings.origin, OriginSite::Dns),
+                ledger: bindings.ledger.is_some(),
+            });
+        });
+    }
+
+    /// Does something with it, if a request to `url` can be served by it.
+    pub(super) fn with<T>(url: &str, work: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
+        KNOWN.with_borrow(|known| known.as_ref().filter(|known| !(known.by_dns && has_no_origin(url))).and_then(work))
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`Fetch`] by the runtime's `fetch`, and deadlines for every call.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{cell::OnceCell, future::Future, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 use js_sys::{Function, Promise, Reflect};
@@ -20,7 +20,9 @@ const MAX_REPLY_BYTES: u64 = 1024 * 1024;
 
 /// Calls over the network, with the keys for those who want one.
 pub(super) struct WorkerFetch {
-    credentials: Credentials,
+    env: JsValue,
+    /// Read when the first call wants them.
+    credentials: OnceCell<Credentials>,
 }
 
 impl Fetch for WorkerFetch {
@@ -36,11 +38,11 @@ impl Fetch for WorkerFetch {
 impl WorkerFetch {
     /// With the keys that the bindings have.
     pub(super) fn new(env: &JsValue) -> Self {
-        Self { credentials: credentials(env) }
+        Self { env: env.clone(), credentials: OnceCell::new() }
     }
 
     async fn call(&self, method: &str, url: &str, body: Option<String>, within: Duration) -> Result<Reply, NoAnswer> {
-        let authorization = match self.credentials.for_url(url) {
+        let authorization = match self.credentials.get_or_init(|| credentials(&self.env)).for_url(url) {
             None => None,
             Some(credential) => {
                 let authorization = authorization(credential, method, url).await;

@@ -12,7 +12,7 @@ pub(super) struct Host;
 
 impl Clock for Host {
     fn millis(&self) -> u64 {
-        worker::Date::now().as_millis()
+        whole_millis(js_sys::Date::now())
     }
 }
 
@@ -36,4 +36,10 @@ impl Background for Host {
     async fn pause(&self, time: Duration) {
         Delay::from(time).await;
     }
+}
+
+/// The runtime counts in whole milliseconds since 1970, as a float.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, positive and below 2^53")]
+const fn whole_millis(time: f64) -> u64 {
+    time as u64
 }

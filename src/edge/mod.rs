@@ -3,6 +3,7 @@
 mod bindings;
 mod counter;
 mod database;
+mod door;
 #[cfg(feature = "drill")]
 mod drill;
 mod fetch;
@@ -36,7 +37,7 @@ use crate::{
 };
 
 use self::{
-    bindings::{Bindings, database, pass_keys},
+    bindings::{Bindings, Known, database, pass_keys},
     counter::WorkerCounter,
     fetch::WorkerFetch,
     host::Host,
@@ -49,13 +50,8 @@ fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// Every request of the site comes in here.
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    let request = IncomingRequest::new(request);
-    #[cfg(feature = "drill")]
-    assert!(!request.url().ends_with("/.x402/panic"), "a drill");
-
+/// A request for which [`door::at_once`] had nothing to say. Not `#[event(fetch)]`: that one hands no headers over.
+async fn serve(request: IncomingRequest, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let bindings = match Bindings::read(env.unchecked_ref(), &request.url()) {
         Ok(bindings) => bindings,
         Err(misconfigured) => {
@@ -63,6 +59,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
             return to_response(answer::misconfigured().into(), None, &context);
         }
     };
+    Known::keep(&bindings);
     let prices = prices_kv::current(&env, |work| context.wait_until(work)).await;
     let pass_keys = pass_keys(env.unchecked_ref(), &prices);
     let gate = Gate {

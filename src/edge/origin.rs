@@ -56,12 +56,7 @@ impl Origin for RequestOrigin<'_> {
             OriginSite::Url(_) | OriginSite::Dns => &global,
         };
         let response = until(within, &abort, fetch(fetcher, &request, &options)).await?;
-        // A switch of protocols that brings no WebSocket is no answer that could be passed on.
-        let socket = Reflect::get(&response, &"webSocket".into()).unwrap_or(JsValue::NULL);
-        if response.status() == 101 && !socket.is_object() {
-            return Err(NoAnswer::Connection);
-        }
-        Ok(FetchedAnswer(response))
+        FetchedAnswer::new(response).ok_or(NoAnswer::Connection)
     }
 }
 
@@ -95,6 +90,12 @@ fn uncached() -> Result<Object, JsValue> {
 pub(super) struct FetchedAnswer(Response);
 
 impl FetchedAnswer {
+    /// Nothing where a switch of protocols brings no WebSocket: that is no answer that could be passed on.
+    pub(super) fn new(response: Response) -> Option<Self> {
+        let has_socket = || Reflect::get(&response, &"webSocket".into()).is_ok_and(|socket| socket.is_object());
+        (response.status() != 101 || has_socket()).then_some(Self(response))
+    }
+
     pub(super) fn into_raw(self) -> Response {
         self.0
     }

@@ -62,7 +62,7 @@ thread_local! {
 /// The prices. Only an isolate that has none yet waits; later they are read anew from time to time, in work that
 /// `spawn` is given.
 pub(super) async fn current(env: &Env, spawn: impl FnOnce(LocalBoxFuture<'static, ()>)) -> Snapshot {
-    let now = Date::now().as_millis();
+    let now = Host.millis();
     let (read_at, kept) = KEPT.with_borrow(|kept| (kept.read_at, kept.snapshot.clone()));
     let has_prices = kept.table().is_some();
     if has_prices && now.saturating_sub(read_at) < KEEP_MILLIS {
@@ -78,6 +78,17 @@ pub(super) async fn current(env: &Env, spawn: impl FnOnce(LocalBoxFuture<'static
     }
     refresh(&env).await;
     KEPT.with_borrow(|kept| kept.snapshot.clone())
+}
+
+/// Does something with the prices that are kept, unless it is time to read them anew.
+pub(super) fn with_fresh<T>(work: impl FnOnce(&Snapshot) -> Option<T>) -> Option<T> {
+    let now = Host.millis();
+    KEPT.with_borrow(|kept| (now.saturating_sub(kept.read_at) < KEEP_MILLIS).then(|| work(&kept.snapshot)).flatten())
+}
+
+/// Does something with the prices that are kept, however old.
+pub(super) fn with_kept<T>(work: impl FnOnce(&Snapshot) -> T) -> T {
+    KEPT.with_borrow(|kept| work(&kept.snapshot))
 }
 
 async fn refresh(env: &Env) {

@@ -14,14 +14,30 @@ use crate::{client::Client, ports::Request};
 /// Time for what a client has under way when we know our answer already; whoever sends on after that is cut off.
 const DISCARD_WITHIN: Duration = Duration::from_secs(1);
 
-/// The request that came in.
+/// The request that came in. Its method, URL and headers are here as text: each look at the runtime's own object costs
+/// more than a look through all of them.
 pub(super) struct IncomingRequest {
     raw: web_sys::Request,
+    method: String,
+    url: String,
+    /// A line for each name, lower case, and one for its value after it.
+    lines: String,
+    /// Where the lines end.
+    ends: Vec<usize>,
 }
 
 impl IncomingRequest {
-    pub(super) const fn new(raw: web_sys::Request) -> Self {
-        Self { raw }
+    /// `lines` as `dev/shim.js` gathers them.
+    pub(super) fn new(raw: web_sys::Request, lines: String) -> Self {
+        let ends = lines.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        // The method not through `worker::Method`: that one takes unknown methods for GET.
+        Self { method: raw.method(), url: raw.url(), lines, ends, raw }
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let begins = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
+        let mut lines = begins.zip(&self.ends).filter_map(|(begin, end)| self.lines.get(begin..*end));
+        std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
     }
 
     /// Reads what is left of the body into nothing. A connection with an unread body is reset, and a client
@@ -42,20 +58,19 @@ impl IncomingRequest {
 
 impl Request for IncomingRequest {
     fn method(&self) -> String {
-        // Not through `worker::Method`: that one takes unknown methods for GET.
-        self.raw.method()
+        self.method.clone()
     }
 
     fn url(&self) -> String {
-        self.raw.url()
+        self.url.clone()
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        self.raw.headers().get(name).ok().flatten()
+        self.headers().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
     }
 
     fn header_names(&self) -> Vec<String> {
-        header_names(&self.raw.headers())
+        self.headers().map(|(name, _)| name.to_owned()).collect()
     }
 
     /// Cloudflare writes both: the request's `cf` object, and the header CF-Connecting-IP, in which it replaces
@@ -85,11 +100,4 @@ fn whole(value: &JsValue) -> Option<u32> {
     let number = value.as_f64().filter(|number| (0.0..=f64::from(u32::MAX)).contains(number))?;
     let whole = number as u32;
     (f64::from(whole).to_bits() == number.to_bits()).then_some(whole)
-}
-
-/// The names in a set of headers, lower case.
-fn header_names(headers: &web_sys::Headers) -> Vec<String> {
-    let keys = headers.keys();
-    let names = std::iter::from_fn(|| keys.next().ok().filter(|item| !item.done()));
-    names.filter_map(|item| item.value().as_string()).collect()
 }

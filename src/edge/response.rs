@@ -109,7 +109,17 @@ fn watch(fetched: &Response) -> Result<Option<Watched>, JsValue> {
     Ok(Some(Watched { body: side("readable")?.unchecked_into(), ended }))
 }
 
-fn our_response(ours: &OurAnswer) -> Result<Response, JsValue> {
+/// An origin's answer that nobody waits for, with some headers changed.
+pub(super) fn edited_answer(answer: FetchedAnswer, edits: &HeaderEdits) -> Result<Response, JsValue> {
+    let fetched = answer.into_raw();
+    if edits.is_empty() {
+        return Ok(fetched);
+    }
+    // A status that no response may have, such as 999.
+    edited(&fetched, fetched.body().as_ref(), edits).or_else(|_| our_response(&answer::origin_unreadable(edits)))
+}
+
+pub(super) fn our_response(ours: &OurAnswer) -> Result<Response, JsValue> {
     let headers = Headers::new()?;
     for (name, value) in &ours.headers {
         headers.set(name, value)?;

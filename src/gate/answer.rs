@@ -110,22 +110,37 @@ impl<'a> Challenge<'a> {
         (roster, facilitators, now): (&Roster, &[String], UnixTime),
     ) -> Self {
         let v2_offers = terms::announced(quote.accepts(), facilitators, roster, now);
-        let resource = quote.route.resource(target, public_url);
+        let mut challenge = Self::of(quote, quote.route.resource(target, public_url), identifiers).asked_by(request);
+        for (name, declaration) in terms::gas_sponsoring(&v2_offers, facilitators, roster, now) {
+            challenge.extensions.to_mut().entry(name).or_insert(declaration);
+        }
+        Self { v2_offers, ..challenge }
+    }
+
+    /// The same, as the client wants to read it.
+    pub(super) fn asked_by(self, request: &impl Request) -> Self {
+        Self {
+            head_only: request.method().eq_ignore_ascii_case("HEAD"),
+            html: page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref()),
+            ..self
+        }
+    }
+
+    /// The challenge for this resource, in JSON; its offers as the owner wrote them, without a facilitator's word.
+    pub(super) fn of(quote: Quote<'a>, resource: ResourceInfo, identifiers: bool) -> Self {
         let mut extensions = Cow::Borrowed(quote.route.extensions());
         if identifiers && !extensions.contains_key(PAYMENT_IDENTIFIER) {
             extensions.to_mut().insert(PAYMENT_IDENTIFIER.to_owned(), payment_identifier::declaration());
         }
-        for (name, declaration) in terms::gas_sponsoring(&v2_offers, facilitators, roster, now) {
-            extensions.to_mut().entry(name).or_insert(declaration);
-        }
+        let v1_offers = quote.accepts_v1(&resource);
         Self {
-            v2_offers,
+            v2_offers: Cow::Borrowed(quote.accepts()),
             extensions,
-            v1_offers: quote.accepts_v1(&resource),
+            v1_offers,
             quote,
             resource,
-            head_only: request.method().eq_ignore_ascii_case("HEAD"),
-            html: page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref()),
+            head_only: false,
+            html: false,
         }
     }
 
@@ -223,17 +238,24 @@ impl<'a> Challenge<'a> {
         answer
     }
 
+    /// How many offers v1 can express.
+    pub(super) const fn v1_offers_count(&self) -> usize {
+        self.v1_offers.len()
+    }
+
+    /// The v2 message and the v1 body where nobody has paid yet, as JSON.
+    pub(super) fn unpaid_texts(&self) -> (String, String) {
+        let required = PaymentRequired::new(V2_UNPAID, &self.resource, &self.v2_offers, &self.extensions);
+        let body = v1::body(V1_UNPAID, &self.v1_offers, None).to_string();
+        (serde_json::to_string(&required).unwrap_or_default(), body)
+    }
+
     fn answer(&self, v2_error: &str, v1_error: &str, payer: Option<&str>) -> OurAnswer {
         if self.v2_offers.is_empty() {
             return terms_unknown();
         }
         let required = PaymentRequired::new(v2_error, &self.resource, &self.v2_offers, &self.extensions);
-        let mut headers = vec![
-            (http::PAYMENT_REQUIRED, http::encode_header(&required)),
-            ("Cache-Control", "no-store".to_owned()),
-            (ALLOW_ORIGIN, "*".to_owned()),
-            (EXPOSE_HEADERS, EXPOSED.to_owned()),
-        ];
+        let mut headers = required_headers(http::encode_header(&required));
         let body = if self.html {
             headers.push(("Content-Type", "text/html; charset=utf-8".to_owned()));
             headers.push(("Content-Security-Policy", page::CONTENT_SECURITY_POLICY.to_owned()));
@@ -245,6 +267,22 @@ impl<'a> Challenge<'a> {
         let status = if v2_error == ALLOWANCE_REQUIRED { PRECONDITION_FAILED } else { PAYMENT_REQUIRED };
         OurAnswer { status, headers, body: if self.head_only { String::new() } else { body } }
     }
+}
+
+fn required_headers(required: String) -> Vec<(&'static str, String)> {
+    vec![
+        (http::PAYMENT_REQUIRED, required),
+        ("Cache-Control", "no-store".to_owned()),
+        (ALLOW_ORIGIN, "*".to_owned()),
+        (EXPOSE_HEADERS, EXPOSED.to_owned()),
+    ]
+}
+
+/// The 402 of a prepared message (JSON) and body (JSON).
+pub(super) fn unpaid_answer(required: &str, body: String) -> OurAnswer {
+    let mut headers = required_headers(http::encode_text(required));
+    headers.push(("Content-Type", "application/json".to_owned()));
+    OurAnswer { status: PAYMENT_REQUIRED, headers, body }
 }
 
 /// The settlement's receipt, in the header of the client's version.

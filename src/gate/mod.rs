@@ -6,10 +6,12 @@
 
 mod accepted;
 pub mod answer;
+mod at_once;
 mod charge;
 mod free;
 mod naming;
 mod passes;
+mod prepared;
 mod runs;
 mod terms;
 mod ticket;
@@ -36,7 +38,9 @@ use crate::{
 pub use accepted::{candidates, judge, judge_channel};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
+pub use at_once::{AtOnce, at_once, free_edits};
 pub use passes::Passes;
+pub use prepared::Prepared;
 pub use runs::UnprovenRuns;
 pub use ticket::Ticket;
 
@@ -239,16 +243,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     }
 
     /// Passes an answer on that nobody is charged for.
-    fn relayed<R: Request, A: OriginAnswer>(
-        &self,
-        answer: A,
-        visit: &Visit<'_, R>,
-        mut edits: HeaderEdits,
-    ) -> Answer<A> {
-        if answer.header(PRICES_HEADER).is_some() {
-            edits.remove.push(PRICES_HEADER.to_owned());
-        }
-        let edits = self.hide_origin(&answer, visit, edits);
+    fn relayed<R: Request, A: OriginAnswer>(&self, answer: A, visit: &Visit<'_, R>, edits: HeaderEdits) -> Answer<A> {
+        let edits = relayed_edits(&answer, &visit.target, self.origin_url, visit.public_url(), edits);
         Answer::Origins { answer, edits, delivery: None }
     }
 
@@ -257,19 +253,46 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         &self,
         answer: &impl OriginAnswer,
         visit: &Visit<'_, R>,
-        mut edits: HeaderEdits,
+        edits: HeaderEdits,
     ) -> HeaderEdits {
-        if let Some(Destination::Here { rewritten: Some(location), .. }) = self.redirect(answer, visit) {
-            edits.set.push(("Location", location));
-        }
-        edits
+        hiding_origin(self.redirect(answer, visit), edits)
     }
 
     /// Where the answer redirects to, if it does.
     fn redirect<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> Option<Destination> {
-        let location = (300..400).contains(&answer.status()).then(|| answer.header("Location")).flatten()?;
-        Some(destination(&location, &visit.target, self.origin_url, visit.public_url()))
+        redirect(answer, &visit.target, self.origin_url, visit.public_url())
     }
+}
+
+/// What changes in an answer that nobody is charged for: only we speak of prices, and redirects lead to us.
+fn relayed_edits(
+    answer: &impl OriginAnswer,
+    target: &Target<'_>,
+    origin_url: Option<&str>,
+    public_url: Option<&str>,
+    mut edits: HeaderEdits,
+) -> HeaderEdits {
+    if answer.header(PRICES_HEADER).is_some() {
+        edits.remove.push(PRICES_HEADER.to_owned());
+    }
+    hiding_origin(redirect(answer, target, origin_url, public_url), edits)
+}
+
+fn hiding_origin(redirect: Option<Destination>, mut edits: HeaderEdits) -> HeaderEdits {
+    if let Some(Destination::Here { rewritten: Some(location), .. }) = redirect {
+        edits.set.push(("Location", location));
+    }
+    edits
+}
+
+fn redirect(
+    answer: &impl OriginAnswer,
+    target: &Target<'_>,
+    origin_url: Option<&str>,
+    public_url: Option<&str>,
+) -> Option<Destination> {
+    let location = (300..400).contains(&answer.status()).then(|| answer.header("Location")).flatten()?;
+    Some(destination(&location, target, origin_url, public_url))
 }
 
 impl<'a, R: Request> Visit<'a, R> {

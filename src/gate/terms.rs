@@ -32,6 +32,12 @@ pub(super) fn is_open(offer: &PaymentRequirements) -> bool {
     offer.scheme() == upto::SCHEME && offer.extra(upto::FACILITATOR_ADDRESS).is_none()
 }
 
+/// An offer that needs no facilitator's word: `exact` by EIP-3009.
+pub(super) fn is_plain(offer: &PaymentRequirements) -> bool {
+    offer.scheme() == exact::SCHEME
+        && offer.extra(exact::ASSET_TRANSFER_METHOD).is_none_or(|method| method == "eip3009")
+}
+
 /// The offers for a 402: an open one names the facilitator, and is left out while none has said who it is.
 pub(super) fn announced<'a>(
     offers: &'a [PaymentRequirements],

@@ -1,5 +1,7 @@
 //! One entry of `routes`: which requests it is for, and what they are asked.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::x402::{PaymentRequirements, ResourceInfo, v1};
@@ -234,16 +236,20 @@ impl Route {
         offers.iter().filter_map(|offer| v1::requirements(offer, resource)).collect()
     }
 
-    /// What is sold to this request: the owner's `resource`, else its own URL under `public_url`.
+    /// What is sold to this request, under [`Self::resource_url`].
     pub fn resource(&self, target: &Target<'_>, public_url: Option<&str>) -> ResourceInfo {
-        let mut resource = self.resource.clone();
-        if resource.url.is_empty() {
-            let origin = public_url.map_or_else(|| target.origin(), str::to_owned);
-            let fits = |parts: &&&[&str]| parts.iter().map(|part| part.len()).sum::<usize>() <= MAX_URL_BYTES;
-            let longest = [&[origin.as_str(), target.path, target.query][..], &[origin.as_str(), target.path]];
-            resource.url = longest.iter().find(fits).map_or_else(|| format!("{origin}/"), |parts| parts.concat());
+        ResourceInfo { url: self.resource_url(target, public_url).into_owned(), ..self.resource.clone() }
+    }
+
+    /// The URL of what is sold to this request: the owner's `resource`, else its own under `public_url`.
+    pub fn resource_url(&self, target: &Target<'_>, public_url: Option<&str>) -> Cow<'_, str> {
+        if !self.resource.url.is_empty() {
+            return Cow::Borrowed(&self.resource.url);
         }
-        resource
+        let origin = public_url.map_or_else(|| target.origin(), str::to_owned);
+        let fits = |parts: &&&[&str]| parts.iter().map(|part| part.len()).sum::<usize>() <= MAX_URL_BYTES;
+        let longest = [&[origin.as_str(), target.path, target.query][..], &[origin.as_str(), target.path]];
+        longest.iter().find(fits).map_or_else(|| format!("{origin}/"), |parts| parts.concat()).into()
     }
 
     pub(super) fn is_for(&self, method: &Method) -> bool {

@@ -84,5 +84,10 @@ pub fn decode_header(name: &'static str, text: &str) -> Result<Vec<u8>, BadPayme
 /// Any message as the value of a header.
 pub fn encode_header(message: &impl Serialize) -> String {
     // Our messages have text keys only, so writing them as JSON cannot fail.
-    BASE64.encode(serde_json::to_vec(message).unwrap_or_default())
+    encode_text(&serde_json::to_string(message).unwrap_or_default())
+}
+
+/// The same for a message that is JSON already.
+pub fn encode_text(json: &str) -> String {
+    BASE64.encode(json)
 }

@@ -30,6 +30,18 @@ const behaviours = {
       ...(settlement !== null && { "payment-settlement": settlement }),
     }).end("used");
   },
+  // Ten bytes, version "v1", as RFC 9110 has it.
+  "ranged": (request, response) => {
+    const { range, "if-match": match, "if-range": ifRange, "if-none-match": noneMatch } = request.headers;
+    const headers = { etag: '"v1"', "accept-ranges": "bytes", "content-type": "text/plain" };
+    if (match && match !== '"v1"') return response.writeHead(412, headers).end();
+    if (noneMatch === '"v1"') return response.writeHead(304, headers).end();
+    const [, from, to] = (!ifRange || ifRange === '"v1"') && range?.match(/^bytes=(\d+)-(\d+)$/) || [];
+    if (from === undefined) return response.writeHead(200, { ...headers, "content-length": 10 }).end("0123456789");
+    if (Number(from) > 9) return response.writeHead(416, { ...headers, "content-range": "bytes */10" }).end();
+    const part = "0123456789".slice(Number(from), Number(to) + 1);
+    return response.writeHead(206, { ...headers, "content-range": `bytes ${from}-${Number(from) + part.length - 1}/10`, "content-length": part.length }).end(part);
+  },
   "upload": async (request, response) => {
     const hash = createHash("sha256");
     let length = 0;

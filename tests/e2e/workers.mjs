@@ -65,7 +65,7 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
   const reconcile = async () => (await miniflare.getWorker()).scheduled({ cron: "7 * * * *" });
   // As if the request came from anywhere, to any host: `cf` in the options is what Cloudflare knows of the client.
   const dispatch = (target, init) => miniflare.dispatchFetch(target, init);
-  return { url, put, books, reconcile, kill, dispatch, stop: () => miniflare.dispose() };
+  return { url, pid, put, books, reconcile, kill, dispatch, stop: () => miniflare.dispose() };
 }
 
 /** A KV that fails. */

@@ -6,12 +6,7 @@ import { median, rotated } from "../statistics.mjs";
 export async function throughput({ load, contenders, rounds, milliseconds, connections }) {
   const rows = new Map(contenders.map(({ name }) => [name, []]));
   const warmUp = Math.min(milliseconds, 1000);
-  for (const contender of contenders) {
-    // One request alone first: the official middleware asks its facilitator then, and workerd lets no other request wait
-    // for that.
-    await load.run({ ...contender, connections: 1, milliseconds: 1 });
-    await load.run({ ...contender, connections, milliseconds: warmUp });
-  }
+  for (const contender of contenders) await load.run({ ...contender, connections, milliseconds: warmUp });
   for (let round = 0; round < rounds; round++) {
     for (const contender of rotated(contenders, round)) {
       const before = contender.pid && cpuMillis(contender.pid);
