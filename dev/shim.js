@@ -4,6 +4,9 @@
 // (`reset_state_function`, `force_enable_abort_handler` in dev/bindgen). Objects of the dead one refuse to work.
 import * as worker from "./index.js";
 
+/** Milliseconds that an origin has to begin its answer to a free request (src/gate/mod.rs). */
+const ORIGIN_WITHIN = 100_000;
+
 export default {
   fetch(request, env, context) {
     const headers = lines(request.headers);
@@ -45,10 +48,15 @@ async function relay([url, ...removed], request, env) {
     for (const name of removed) request.headers.delete(name);
   }
   let answer;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), ORIGIN_WITHIN);
   try {
-    answer = await (env.ORIGIN ?? globalThis).fetch(url, request);
+    answer = await (env.ORIGIN ?? globalThis).fetch(url, new Request(request, { signal: late.signal }));
   } catch {
-    return response(worker.unanswered());
+    return response(worker.unanswered(late.signal.aborted));
+  } finally {
+    // Its head is there; the body takes its time.
+    clearTimeout(timer);
   }
   const { status } = answer;
   const plain = status >= 200 && status < 300 || status >= 400 && status < 600;

@@ -80,8 +80,8 @@ fn lines_of(answer: &OurAnswer) -> String {
 
 /// The origin gave no answer to a request that was sent on at once.
 #[wasm_bindgen(js_name = unanswered)]
-pub fn unanswered() -> String {
-    let error = NoAnswer::Connection;
+pub fn unanswered(late: bool) -> String {
+    let error = if late { NoAnswer::Deadline } else { NoAnswer::Connection };
     Host.fault(&format!("origin: {error}"));
     lines_of(&answer::origin_failed(error))
 }

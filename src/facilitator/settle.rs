@@ -49,8 +49,18 @@ pub enum Inquiry {
 /// The transaction is out and not yet mined.
 const PENDING: &str = "settlement_pending";
 
-/// Parts of codes that facilitators send when they lost sight of a transaction: it may still be mined.
-const LOST_SIGHT: [&str; 6] = ["pending", "timed_out", "timeout", "node_failure", "unexpected", "unknown"];
+/// Parts of codes that facilitators send when they lost sight of a transaction: it may still be mined. The official
+/// ones say *transaction failed* for whatever goes wrong while they send it, a lost answer of their node too.
+const LOST_SIGHT: [&str; 8] = [
+    "pending",
+    "timed_out",
+    "timeout",
+    "node_failure",
+    "unexpected",
+    "unknown",
+    "transaction_failed",
+    "transaction_state",
+];
 
 /// Whether a code says that nothing was sent to the chain. Free text, such as a caught exception's, says nothing.
 fn precedes_broadcast(reason: &str) -> bool {

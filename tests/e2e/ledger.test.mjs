@@ -72,7 +72,11 @@ describe("the ledger", () => {
         assert.equal(decodeHeader(response.headers.get("PAYMENT-RESPONSE")).success, true);
         return seen;
       }
-      if (response.status === 402) return seen;
+      if (response.status === 402) {
+        const said = response.headers.get("PAYMENT-REQUIRED");
+        seen.push(said ? decodeHeader(said).error : body);
+        return seen;
+      }
       assert.ok([502, 503, 504].includes(response.status), `${seen} ${body}`);
       assert.equal(response.headers.get("PAYMENT-REQUIRED"), null);
       assert.equal(response.headers.get("content-type"), "application/problem+json");

@@ -276,11 +276,19 @@ describe("payments", () => {
 
   test("a_facilitator_that_is_down_or_talks_nonsense_is_never_a_402", async () => {
     const payer = await world.payer();
-    world.onCall = () => "drop";
-    assert.equal((await payer.v2(`${world.gate.url}/paid/page`)).status, 503);
-    world.onCall = () => ({ status: 500, body: { error: "boom" } });
-    assert.equal((await payer.v2(`${world.gate.url}/paid/page`)).status, 502);
-    assert.equal(world.site.requests.length, 0);
+    const ask = async (init) => {
+      const response = await payer.v2(`${world.gate.url}/paid/page`, init);
+      assert.equal((await response.text()).includes("/paid/page"), false);
+      return response.status;
+    };
+    for (const [init, runs] of [[{ method: "POST", body: "x" }, 0], [{}, 2]]) {
+      world.onCall = () => "drop";
+      assert.equal(await ask(init), 503);
+      world.onCall = () => ({ status: 500, body: { error: "boom" } });
+      assert.equal(await ask(init), 502);
+      // What only reads is asked for beside, and held back.
+      assert.equal(world.site.requests.length, runs);
+    }
     assert.equal(await payer.balance(), 1_000_000n);
   });
 

@@ -121,7 +121,7 @@ describe("prices with wrangler", { concurrency: 4 }, () => {
     assert.equal((await live("push")).code, 0);
     const site = await startSite();
     // Wrangler's own local state.
-    const worker = await startMiniflare({ storage: join(folder, "state", "v3"), originUrl: site.url });
+    const worker = await startMiniflare({ persist: join(folder, "state", "v3"), originUrl: site.url });
     try {
       const { version } = JSON.parse((await live("show", "--json")).out);
       assert.equal((await worker.dispatch("https://news.example/a")).status, 402);
