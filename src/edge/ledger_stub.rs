@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use js_sys::{Function, Promise, Reflect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Request, RequestInit};
+use wasm_bindgen::JsValue;
 
-use super::fetch::{fetch, until};
+use super::object::call;
 use crate::{
     ledger::{Command, IdentifierCommand, IdentifierReply, PassCommand, PassReply, Reply},
     ports::{Ledger, LedgerDown},
@@ -45,26 +42,7 @@ impl LedgerStub {
         message: &Message,
         within: Duration,
     ) -> Result<T, LedgerDown> {
-        let body = serde_json::to_string(message).map_err(|_| LedgerDown)?;
-        let abort = AbortController::new().map_err(|_| LedgerDown)?;
-        let text = until(within, &abort, self.call(object, body)).await.map_err(|_| LedgerDown)?;
-        serde_json::from_str(&text.as_string().unwrap_or_default()).map_err(|_| LedgerDown)
-    }
-
-    async fn call(&self, object: &str, body: String) -> Result<JsValue, JsValue> {
-        let method = |target: &JsValue, name: &str| Reflect::get(target, &name.into())?.dyn_into::<Function>();
-        let id = method(&self.namespace, "idFromName")?.call1(&self.namespace, &object.into())?;
-        let stub = method(&self.namespace, "get")?.call1(&self.namespace, &id)?;
-        let init = RequestInit::new();
-        init.set_method("POST");
-        init.set_body(&body.into());
-        let request = Request::new_with_str_and_init("https://ledger/", &init)?;
-        let response = fetch(&stub, &request, &RequestInit::new()).await?;
-        if response.status() != 200 {
-            return Err(JsValue::NULL);
-        }
-        let text: Promise = response.text()?;
-        JsFuture::from(text).await
+        call(&self.namespace, object, message, within).await.map_err(|_| LedgerDown)
     }
 }
 
