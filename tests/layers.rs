@@ -10,6 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("evm", &[]),
     ("money", &["evm"]),
     ("network", &[]),
+    ("metering", &["money"]),
     ("time", &["evm"]),
     ("x402", &["evm", "money", "network"]),
     ("schemes", &["evm", "money", "time", "x402"]),
@@ -17,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("extensions", &["evm"]),
     ("ledger", &["evm", "money", "network", "time", "x402"]),
     ("ports", &["client", "ledger", "time"]),
-    ("prices", &["client", "evm", "money", "network", "time", "schemes", "transports", "x402"]),
+    ("prices", &["client", "evm", "metering", "money", "network", "time", "schemes", "transports", "x402"]),
     ("chain", &["evm", "money", "ports", "schemes", "x402"]),
     ("facilitator", &["evm", "money", "network", "time", "schemes", "x402", "ports", "chain"]),
     // The ledger's work with facilitators.
@@ -33,6 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "client",
             "evm",
+            "metering",
             "money",
             "network",
             "time",
@@ -53,6 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "edge",
         &[
             "client",
+            "metering",
             "time",
             // For measuring the edge check without a request.
             "schemes",

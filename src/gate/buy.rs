@@ -7,6 +7,7 @@ use futures_util::future::join;
 use crate::{
     facilitator::{Verification, VerifiedPayment},
     ledger::{Command, Outcome, Plan, Reply},
+    metering::Meter,
     money::Amount,
     origin::{Destination, paid_forward, relayed_answer_edits, usage},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
@@ -15,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, Visit,
+    Answer, Gate, Metering, PAID_ORIGIN_WITHIN, Ticket, Visit,
     answer::{self, OurAnswer},
     purchase::Purchase,
 };
@@ -34,6 +35,16 @@ pub(super) struct Next {
 impl Next {
     /// For a payment of which nothing is known.
     pub(super) const VERIFY_FIRST: Self = Self { plan: Plan::VerifyFirst, ahead: false };
+}
+
+/// What of a payment is charged.
+enum Used {
+    /// All of it: the price is fixed.
+    Price,
+    /// So much of a maximum.
+    Amount(Amount),
+    /// That shows when the answer has ended.
+    AtTheEnd(Meter),
 }
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
@@ -55,7 +66,12 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let ticket = ticket.as_ref();
         let begun = self.host.millis();
         let patience = visit.table.facilitator_timeout();
-        let ask_origin = || origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN);
+        let mut forward = paid_forward(visit.forward(), &purchase.paid);
+        if purchase.ends_with_body(&payment) {
+            // Bytes are counted, and usage is read, as they are.
+            forward.edits.set.push(("Accept-Encoding", "identity".to_owned()));
+        }
+        let ask_origin = || origin.send(forward, PAID_ORIGIN_WITHIN);
         let (payment, verifying, answer) = match plan {
             Plan::VerifyBeside if self.runs.begin(purchase.route(), self.host.now()) => {
                 let (verified, answer) = join(self.verify(payment, purchase), ask_origin()).await;
@@ -107,11 +123,27 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return Answer::Origins { answer, edits, delivery: None };
         }
         let patience = patience.saturating_sub(Duration::from_millis(verifying)).max(KEPT_FOR_SETTLING);
-        let used = payment.checked().is_metered().then(|| self.used(&answer, purchase));
-        if used == Some(Amount::ZERO) {
-            return self.for_nothing(&payment, answer, ticket, purchase).await;
-        }
-        if let Some(ticket) = ticket.filter(|_| ahead && payment.checked().stays_good(self.host.now())) {
+        let used = match self.used(&answer, payment.checked(), purchase) {
+            Used::Price => None,
+            Used::Amount(Amount::ZERO) => return self.for_nothing(&payment, answer, ticket, purchase).await,
+            Used::Amount(amount) => Some(amount),
+            Used::AtTheEnd(meter) => match ticket.filter(|_| ahead) {
+                Some(ticket) => {
+                    let receipt = payment.queued();
+                    let metering = Metering::new(meter, payment, visit.table.rpc(purchase.paid.network));
+                    return self.paid_answer(
+                        answer,
+                        (&receipt, None),
+                        Some(ticket.clone().metered(metering)),
+                        purchase,
+                    );
+                }
+                // Nothing is set aside, so nothing may leave unpaid.
+                None => Some(purchase.paid.amount),
+            },
+        };
+        let in_background = ahead && purchase.challenge.quote().route.policy().settle == Settle::Background;
+        if let Some(ticket) = ticket.filter(|_| in_background && payment.checked().stays_good(self.host.now())) {
             return match self.queue(&payment, used, ticket, purchase).await {
                 Ok(receipt) => self.paid_answer(answer, (&receipt, None), Some(ticket.clone()), purchase),
                 Err(answer) => answer.into(),
@@ -142,15 +174,41 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         }
     }
 
-    /// What the origin says was used, at most what was signed.
-    fn used<R: Request>(&self, answer: &impl OriginAnswer, purchase: &Purchase<'_, R>) -> Amount {
-        let Purchase { visit, challenge, ref paid, .. } = *purchase;
-        let decimals = visit.table.ticker_and_decimals(paid.network, paid.asset).map(|(_, decimals)| decimals);
-        let usage = usage(answer, paid.amount, decimals);
-        for remark in usage.remarks {
-            self.host.fault(&format!("origin: {}: {remark}", challenge.route_key()));
+    /// What was used, at most what was signed: as the origin says in a header, else as the route's `usage` has it.
+    fn used<R: Request>(
+        &self,
+        answer: &impl OriginAnswer,
+        payment: &CheckedPayment,
+        purchase: &Purchase<'_, R>,
+    ) -> Used {
+        if !payment.is_metered() {
+            return Used::Price;
         }
-        usage.amount
+        let Purchase { visit, challenge, ref paid, .. } = *purchase;
+        let tell = |remark: &str| self.host.fault(&format!("origin: {}: {remark}", challenge.route_key()));
+        let decimals = visit.table.ticker_and_decimals(paid.network, paid.asset).map(|(_, decimals)| decimals);
+        let said = usage(answer, paid.amount, decimals);
+        said.remarks.into_iter().for_each(tell);
+        if let Some(amount) = said.amount {
+            return Used::Amount(amount);
+        }
+        let rule = challenge.quote().route.policy().usage.as_ref();
+        let (Some(rule), Some(decimals)) = (rule, decimals) else { return Used::Amount(paid.amount) };
+        if let Some(header) = rule.header() {
+            let count = answer.header(header).and_then(|text| text.trim().parse().ok());
+            let cost = count.and_then(|count| rule.units(count, decimals));
+            match cost {
+                None => tell("the header of its usage is no whole number: the signed maximum is charged"),
+                Some(cost) if cost > paid.amount => {
+                    tell("more was used than was signed: the signed maximum is charged");
+                }
+                Some(_) => {}
+            }
+            return Used::Amount(cost.unwrap_or(paid.amount).min(paid.amount));
+        }
+        let content_type = answer.header("Content-Type").unwrap_or_default();
+        let is_event_stream = content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
+        rule.meter(decimals, is_event_stream).map_or(Used::Amount(paid.amount), Used::AtTheEnd)
     }
 
     /// Nothing was used: nothing moves, and the authorization is spent all the same. Its facilitator alone could

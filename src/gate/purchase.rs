@@ -4,7 +4,7 @@ use crate::{
     ledger::{Exposure, Sale, Wish, budget_name},
     origin::Paid,
     ports::Request,
-    prices::{Settle, Verify},
+    prices::{Settle, UsagePrice, Verify},
     schemes::{CheckedPayment, Proof},
     x402::{PaymentRequirements, X402Version},
 };
@@ -54,11 +54,15 @@ impl<R: Request> Purchase<'_, R> {
         }
     }
 
-    /// What the answer may take of the route's budget, where it may leave before the money comes; `holder` is the
-    /// payer's object.
-    pub(super) fn exposure(&self, requirements: &PaymentRequirements, holder: &str) -> Option<Exposure> {
+    /// What the answer may take of the route's budget, where it may leave before the money comes, or has to; `holder` is
+    /// the payer's object.
+    pub(super) fn exposure(&self, payment: &CheckedPayment, holder: &str) -> Option<Exposure> {
         let Purchase { visit, challenge, paid, .. } = self;
         let route = challenge.quote().route;
+        let needed = self.ends_with_body(payment);
+        if !needed && route.policy().settle != Settle::Background {
+            return None;
+        }
         let (_, decimals) = visit.table.ticker_and_decimals(paid.network, paid.asset)?;
         let max = route.policy().max_exposure.as_ref()?.in_token(decimals)?;
         Some(Exposure {
@@ -66,7 +70,14 @@ impl<R: Request> Purchase<'_, R> {
             holder: holder.to_owned(),
             payer: max.payer,
             route: max.route,
-            amount: requirements.amount(),
+            amount: payment.requirements().amount(),
+            needed,
         })
+    }
+
+    /// Whether what was used may be known only when the answer has ended.
+    pub(super) fn ends_with_body(&self, payment: &CheckedPayment) -> bool {
+        let usage = self.challenge.quote().route.policy().usage.as_ref();
+        payment.is_metered() && usage.is_some_and(UsagePrice::reads_body)
     }
 }

@@ -9,16 +9,17 @@ use crate::{
     ports::{Ledger, LedgerDown},
 };
 
-use super::naming::Naming;
+use super::{Metering, naming::Naming};
 
 /// Where the ledger keeps a payment, and the hold we have on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Ticket {
     object: String,
     nonce: String,
     hold: u32,
     naming: Option<Naming>,
     pass: Option<Box<Pass>>,
+    metering: Option<Box<Metering>>,
 }
 
 impl Ticket {
@@ -30,6 +31,7 @@ impl Ticket {
             hold: 0,
             naming: None,
             pass: None,
+            metering: None,
         }
     }
 
@@ -51,6 +53,17 @@ impl Ticket {
     /// The same with the pass that its payment has bought.
     pub(super) fn with_pass(self, pass: Option<Pass>) -> Self {
         Self { pass: pass.map(Box::new), ..self }
+    }
+
+    /// The same for an answer that is metered as it passes.
+    pub(super) fn metered(self, metering: Metering) -> Self {
+        Self { metering: Some(Box::new(metering)), ..self }
+    }
+
+    /// How the answer is metered, where it is: whoever passes the body on shows it to the meter, and tells the ledger
+    /// when it has ended, before it is known as delivered.
+    pub fn take_metering(&mut self) -> Option<Metering> {
+        self.metering.take().map(|metering| *metering)
     }
 
     /// Remembers the pass that the payment has bought, so that its payer can come back with it. If this is lost, the

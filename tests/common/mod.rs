@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use x402_edge::{
     client::Client,
     facilitator::Roster,
-    gate::{Answer, Gate, OurAnswer, Passes, UnprovenRuns},
+    gate::{Answer, Ended, Gate, OurAnswer, Passes, UnprovenRuns},
     ledger::{
         self, Budget, BudgetCommand, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass,
         Leased, PassCommand, PassReply, PassStore, Payment, Reply as LedgerReply, Slices, Standing,
@@ -118,6 +118,8 @@ pub struct World {
     pub prices: Snapshot,
     pub origin_url: Option<&'static str>,
     pub origin: Result<FakeAnswer, NoAnswer>,
+    /// The body of its answer, in pieces, and how it ends: where it is metered, it is read.
+    pub body: (Vec<&'static str>, Ended),
     /// Seconds that the origin takes.
     pub origin_takes: u64,
     /// What happens elsewhere while the origin works.
@@ -288,6 +290,7 @@ impl World {
             prices: Snapshot::unread().after_reading(Some(PRICES)),
             origin_url: None,
             origin: Ok(FakeAnswer { status: 200, headers: vec![] }),
+            body: (vec![], Ended::Whole),
             origin_takes: 0,
             during_origin: None,
             forwarded: RefCell::default(),
@@ -370,7 +373,12 @@ impl World {
         match self.serve(request) {
             Answer::Origins { answer, edits, delivery } => {
                 // A client that takes all of it.
-                if let Some(ticket) = delivery {
+                if let Some(mut ticket) = delivery {
+                    if let Some(mut metering) = ticket.take_metering() {
+                        self.body.0.iter().for_each(|piece| metering.meter().take(piece.as_bytes()));
+                        let end = metering.end(self.body.1, self.outside.now());
+                        now(ticket.tell(self, end)).unwrap();
+                    }
                     now(ticket.keep_pass(self)).unwrap();
                     if ticket.keeps_answer() {
                         let answer = KeptAnswer { status: answer.status, headers: vec![], body: "b2s=".to_owned() };
