@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::{schemes::upto, x402::PaymentRequirements};
+use crate::{schemes::exact, x402::PaymentRequirements};
 
 use super::{Diagnosis, Terms, json::Members};
 
@@ -65,7 +65,7 @@ impl Policy {
             (Settle::Upfront, Terms::Offers(offers)) => {
                 // What is used is known only afterwards.
                 let upfront = |offer: &PaymentRequirements| {
-                    if offer.scheme() == upto::SCHEME {
+                    if offer.scheme() != exact::SCHEME {
                         offer.clone()
                     } else {
                         offer.with_extra("paymentFlow", "upfront")

@@ -30,6 +30,17 @@ pub use voucher::{ClaimBatch, ClaimEntry, Refund, Voucher};
 /// The scheme's name on the wire.
 pub const SCHEME: &str = "batch-settlement";
 
+/// In `extra`: whose key signs claims and refunds.
+pub const RECEIVER_AUTHORIZER: &str = "receiverAuthorizer";
+/// In `extra`: how long a payer who leaves has to wait, in seconds.
+pub const WITHDRAW_DELAY: &str = "withdrawDelay";
+/// In `extra`: what a client should deposit at once, in atomic units.
+pub const MIN_DEPOSIT: &str = "minDeposit";
+/// Where the owner says nothing of it: a day.
+pub const DEFAULT_WITHDRAW_DELAY: u64 = 86_400;
+/// Likewise: so many times the price, as in the official packages.
+pub const MIN_DEPOSIT_PRICES: u8 = 10;
+
 /// What the edge can say of a payment by channel that it does not refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
