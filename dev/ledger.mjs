@@ -15,8 +15,9 @@ Every payment that a facilitator was asked to settle, oldest first: a table on a
   --discrepancies   instead, what the last reconciliation missed on chain or in the books
   --persist-to      where wrangler dev keeps its state (default: .wrangler/state)
 
-A payment's state is delivered, settled (paid; the content is still owed), released (nothing was charged) or
-unknown (being asked for). Amounts are atomic units. Exit codes: 0 fine, 2 usage, 3 wrangler or the database.`;
+A payment's state is delivered, settled (paid; the content is still owed), released (nothing was charged), unknown
+(being asked for), queued (its answer has left, and it is being settled) or lost (its answer has left, and nobody will
+pay). Amounts are atomic units. Exit codes: 0 fine, 2 usage, 3 wrangler or the database.`;
 
 const PAGE = 1000;
 const COLUMNS = ["time", "state", "host", "route", "method", "payer", "pay_to", "network", "asset", "amount", "transaction", "facilitator", "prices", "nonce", "id"];

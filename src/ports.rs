@@ -11,7 +11,10 @@ use serde_json::{Map, Value};
 
 use crate::{
     client::Client,
-    ledger::{Command, IdentifierCommand, IdentifierReply, PassCommand, PassReply, Reply as LedgerReply},
+    ledger::{
+        BudgetCommand, Command, IdentifierCommand, IdentifierReply, Leased, PassCommand, PassReply,
+        Reply as LedgerReply,
+    },
     time::UnixTime,
 };
 
@@ -130,6 +133,12 @@ pub trait Ledger {
 
     /// Applies a command to a payer's passes (`ledger::passes_name`).
     async fn passes(&self, object: &str, command: PassCommand) -> Result<PassReply, LedgerDown>;
+}
+
+/// Budgets of routes: what may leave before it is paid.
+pub trait Budgets {
+    /// Applies a command to a budget (`ledger::budget_name`); returns the holder's slice as it is then.
+    async fn budget(&self, object: &str, command: BudgetCommand) -> Result<Leased, LedgerDown>;
 }
 
 /// A free request of a client, to be taken from its quota.

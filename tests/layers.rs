@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("schemes", &["evm", "money", "time", "x402"]),
     ("transports", &["x402"]),
     ("extensions", &["evm"]),
-    ("ledger", &["evm", "network", "time", "x402"]),
+    ("ledger", &["evm", "money", "network", "time", "x402"]),
     ("channels", &["evm", "network", "schemes", "time"]),
     ("ports", &["channels", "client", "ledger", "time"]),
     ("prices", &["client", "evm", "money", "network", "time", "schemes", "transports", "x402"]),

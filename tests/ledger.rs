@@ -4,8 +4,11 @@
 
 use proptest::prelude::*;
 use x402_edge::{
-    ledger::{Alarm, Command, Outcome, Payment, Plan, Presentation, Reply, Sale, State, Wish, apply, on_alarm, wake},
-    money::TransferMethod,
+    ledger::{
+        Alarm, Command, Exposure, Outcome, Payment, Plan, Presentation, Reply, Sale, State, Wish, apply, entry,
+        on_alarm, wake,
+    },
+    money::{Amount, TransferMethod},
     time::UnixTime,
     x402::{SettleAttempt, SettlementResponse},
 };
@@ -18,6 +21,7 @@ fn receipt() -> SettlementResponse {
         network: "eip155:84532".to_owned(),
         payer: None,
         amount: None,
+        extra: None,
     }
 }
 
@@ -41,6 +45,12 @@ fn attempt() -> Box<SettleAttempt> {
     })
 }
 
+fn exposure() -> Exposure {
+    let units = |units: u64| Amount::new(units.into());
+    let (budget, holder) = ("b".to_owned(), "h".to_owned());
+    Exposure { budget, holder, payer: units(100), route: units(1000), amount: units(10) }
+}
+
 fn presentation(request: u8) -> Presentation {
     Presentation {
         digest: "d".to_owned(),
@@ -48,6 +58,7 @@ fn presentation(request: u8) -> Presentation {
         sale: Sale::default(),
         valid_until: 300,
         wish: Wish::VerifyFirst,
+        exposure: None,
         verify_seconds: 4,
         known_only: false,
     }
@@ -60,6 +71,9 @@ enum Deed {
     /// The holder with this number (of those there ever were) takes its next step.
     Serve(usize),
     Settle(usize),
+    /// What the answer may cost is set aside, as the clerk does for payers in good standing.
+    SetAside,
+    Queue(usize),
     CloseSettled(usize),
     CloseReleased(usize),
     CloseUnknown(usize),
@@ -75,6 +89,8 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         4 => (0_u8..2).prop_map(Deed::Present),
         3 => holder.clone().prop_map(Deed::Serve),
         3 => holder.clone().prop_map(Deed::Settle),
+        2 => Just(Deed::SetAside),
+        3 => holder.clone().prop_map(Deed::Queue),
         2 => holder.clone().prop_map(Deed::CloseSettled),
         1 => holder.clone().prop_map(Deed::CloseReleased),
         2 => holder.clone().prop_map(Deed::CloseUnknown),
@@ -135,6 +151,14 @@ proptest! {
                     }
                     continue;
                 }
+                Deed::SetAside => {
+                    if let Some(payment) = known.as_mut().filter(|payment| payment.state == State::Held) {
+                        payment.exposure = Some(exposure());
+                        payment.set_aside = true;
+                    }
+                    continue;
+                }
+                Deed::Queue(holder) => command(holder, &|hold| Command::Queue { hold, attempt: attempt() }),
                 Deed::Present(request) => Some(Command::Present(Box::new(presentation(request)))),
                 Deed::Serve(holder) => command(holder, &|hold| Command::Serve { hold }),
                 Deed::Settle(holder) => command(holder, &|hold| Command::Settle { hold, attempt: attempt() }),
@@ -155,6 +179,7 @@ proptest! {
             match &reply {
                 Reply::Held { hold, .. } => {
                     prop_assert!(!truth.money_may_have_moved, "sold again after {command:?}");
+                    truth.delivered = false;
                     prop_assert!(Some(*hold) > newest, "an old hold was given again");
                     holds.push(*hold);
                 }
@@ -174,7 +199,9 @@ proptest! {
                 Reply::Settled { .. } | Reply::Refused { .. } | Reply::Unknown { .. } => panic!("the clerk's words: {reply:?}"),
             }
             match (&command, &reply) {
-                (Command::Settle { .. }, Reply::Done) => {
+                (Command::Queue { .. } | Command::Settle { .. }, Reply::Done) => {
+                    let payment = known.as_ref().unwrap();
+                    prop_assert!(payment.set_aside || payment.ahead.is_none(), "an answer left without a budget");
                     truth.asked = true;
                     truth.money_may_have_moved = true;
                 }
@@ -194,7 +221,7 @@ proptest! {
                 _ => {}
             }
             // Steps are the newest hold's alone.
-            if let Command::Serve { hold } | Command::Settle { hold, .. } | Command::Delivering { hold } | Command::Delivered { hold, .. } = command {
+            if let Command::Serve { hold } | Command::Settle { hold, .. } | Command::Queue { hold, .. } | Command::Delivering { hold } | Command::Delivered { hold, .. } = command {
                 prop_assert!(reply == Reply::Stale || Some(hold) == newest);
             }
         }
@@ -240,7 +267,7 @@ fn a_copy_waits_until_the_first_has_ended() {
     // Its isolate died: nothing was charged, the lease is over.
     assert_eq!(
         story(&[present(0), (0, Command::Serve { hold: 1 }), present(71)]),
-        Reply::Held { hold: 2, plan: Plan::VerifyFirst }
+        Reply::Held { hold: 2, plan: Plan::VerifyFirst, ahead: false }
     );
 }
 
@@ -306,4 +333,74 @@ fn a_payment_that_is_no_good_any_more_counts_only_where_it_is_known() {
     assert_eq!(story(&[(0, known_only.clone())]), Reply::NotKnown);
     let gone = (1, Command::Delivered { hold: 1, whole: false });
     assert_eq!(story(&and(settled_at(0), &[gone, (2, known_only)])), owed(2));
+}
+
+/// Presented, served, and queued with its answer on the way, at 0.
+fn queued() -> Vec<(u64, Command)> {
+    settled_at(0)
+        .into_iter()
+        .map(|(at, command)| match command {
+            Command::Settle { hold, attempt } => (at, Command::Queue { hold, attempt }),
+            other => (at, other),
+        })
+        .take(3)
+        .collect()
+}
+
+/// The same with what it may cost set aside; what is known of it then.
+fn ahead(more: &[(u64, Command)]) -> (Payment, Reply) {
+    let mut known = None;
+    let mut last = Reply::Stale;
+    for (at, command) in queued().iter().chain(more) {
+        let (after, reply) = apply(known, command.clone(), UnixTime(*at));
+        known = after.map(|payment| Payment { exposure: Some(exposure()), set_aside: true, ..payment });
+        last = reply;
+    }
+    (known.unwrap(), last)
+}
+
+fn closed(at: u64, outcome: Outcome) -> (u64, Command) {
+    (at, Command::Close { hold: 1, outcome: Box::new(outcome) })
+}
+
+#[test]
+fn no_answer_leaves_ahead_of_the_money_unless_that_is_set_aside() {
+    assert_eq!(story(&queued()), Reply::Stale);
+    assert_eq!(ahead(&[]).1, Reply::Done);
+}
+
+#[test]
+fn an_answer_that_arrived_before_its_money_is_delivered_when_it_comes() {
+    let arrived = (2, Command::Delivered { hold: 1, whole: true });
+    let (payment, _) = ahead(&[arrived.clone(), closed(4, Outcome::Settled(receipt()))]);
+    assert_eq!(payment.state, State::Delivered);
+    // However late: an alarm finds out, and the answer is still on its way.
+    let (payment, _) = ahead(&[closed(4, Outcome::Unknown)]);
+    let Alarm::Ask(payment, _) = on_alarm(payment, UnixTime(10)) else { panic!() };
+    let (payment, _) = apply(Some(payment), arrived.1, UnixTime(11));
+    let (payment, _) = apply(payment, closed(12, Outcome::Settled(receipt())).1, UnixTime(12));
+    assert_eq!(payment.unwrap().state, State::Delivered);
+}
+
+#[test]
+fn an_answer_that_was_cut_off_is_owed_once_its_money_has_come() {
+    let cut_off = (2, Command::Delivered { hold: 1, whole: false });
+    let again = (5, Command::Present(Box::new(presentation(0))));
+    let (_, reply) = ahead(&[cut_off, closed(4, Outcome::Settled(receipt())), again]);
+    assert_eq!(reply, Reply::Owed { hold: 2, receipt: receipt(), since: 4 });
+}
+
+#[test]
+fn the_books_say_what_left_unpaid_and_what_is_lost() {
+    let state = |payment: &Payment| entry("n", payment).map(|entry| entry.state);
+    assert_eq!(state(&ahead(&[]).0).as_deref(), Some("queued"));
+    assert_eq!(state(&ahead(&[closed(4, Outcome::Unknown)]).0).as_deref(), Some("unknown"));
+    assert_eq!(state(&ahead(&[closed(4, Outcome::Released)]).0).as_deref(), Some("lost"));
+    assert_eq!(state(&ahead(&[closed(4, Outcome::Settled(receipt()))]).0).as_deref(), Some("settled"));
+}
+
+#[test]
+fn a_queued_settlement_is_looked_after_every_few_seconds() {
+    // A restart must not let it run out of its 60 s.
+    assert_eq!(wake(&ahead(&[]).0), 5);
 }

@@ -154,7 +154,160 @@ fn owners_may_want_their_money_upfront() {
         network: "eip155:84532".to_owned(),
         payer: None,
         amount: None,
+        extra: None,
     };
     world.settle.replace(vec![reply(200, &json!(settled))]);
     assert_eq!(calls(&world, &paid(&world, "GET", 1, 4)), is(200, &[SETTLE, ORIGIN]));
+}
+
+/// A route that is settled in the background: 5 payments of one payer, 40 of all, so that a slice is 5.
+const BACKGROUND: &str = r#""settle": "background", "maxExposure": {"payer": "$0.05", "route": "$0.40"},"#;
+
+/// A payment that stays good for five minutes.
+fn pays(world: &World, wallet: u8, nonce: u8) -> FakeRequest {
+    let payment = Wallet::new(wallet).pays(&world.ours(&FakeRequest::get(URL)), nonce, common::NOW + 300);
+    FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &payment)
+}
+
+/// What a client reads in the receipt.
+fn receipt_of(world: &World, request: &FakeRequest) -> serde_json::Value {
+    let (_, edits) = world.origins(request);
+    let (_, receipt) = edits.set.iter().find(|(name, _)| *name == "PAYMENT-RESPONSE").unwrap();
+    serde_json::from_slice(&x402_edge::transports::http::decode_header("x", receipt).unwrap()).unwrap()
+}
+
+/// Lets background settlements end only when the test says so: until then nobody knows.
+fn facilitator_silent(world: &World) {
+    world.settle.replace(vec![Err(x402_edge::ports::NoAnswer::Connection)]);
+}
+
+#[test]
+fn the_answer_to_a_payer_in_good_standing_leaves_before_it_is_settled() {
+    let world = with(BACKGROUND);
+    let first = receipt_of(&world, &pays(&world, 1, 1));
+    assert_eq!(first["transaction"], "0xabc", "nobody knows the payer yet");
+    let second = receipt_of(&world, &pays(&world, 1, 2));
+    let payer = first["payer"].clone();
+    let queued = json!({"success": true, "transaction": "", "network": "eip155:84532", "payer": payer, "extra": {"settlement": "queued"}});
+    assert_eq!(second, queued);
+    let settles = world.calls().iter().filter(|call| *call == SETTLE).count();
+    assert_eq!(settles, 2, "it is settled all the same");
+    let answer = world.ours(&pays(&world, 1, 2));
+    assert_eq!(answer.status, 402, "and spent");
+}
+
+#[test]
+fn what_leaves_unpaid_stays_under_the_payers_limit() {
+    let world = with(BACKGROUND);
+    assert_eq!(calls(&world, &pays(&world, 1, 1)).0, 200);
+    facilitator_silent(&world);
+    let left: Vec<bool> =
+        (2..10).map(|nonce| matches!(world.serve(&pays(&world, 1, nonce)), Answer::Origins { .. })).collect();
+    assert_eq!(left.iter().filter(|left| **left).count(), 5, "{left:?}");
+    // What settles makes room again.
+    let settled = json!({"success": true, "transaction": "0xabc", "network": "eip155:84532"});
+    world.settle.replace(vec![reply(200, &settled)]);
+    world.later(30);
+    world.alarm();
+    assert_eq!(receipt_of(&world, &pays(&world, 1, 20))["extra"]["settlement"], "queued");
+}
+
+#[test]
+fn what_leaves_unpaid_stays_under_the_routes_limit_whoever_pays() {
+    let world = with(r#""settle": "background", "maxExposure": {"payer": "$0.05", "route": "$0.08"},"#);
+    (1..=16).for_each(|wallet| assert_eq!(calls(&world, &pays(&world, wallet, 1)).0, 200));
+    facilitator_silent(&world);
+    let left = (1..=16).flat_map(|wallet| (2..6).map(move |nonce| (wallet, nonce)));
+    let left =
+        left.filter(|(wallet, nonce)| matches!(world.serve(&pays(&world, *wallet, *nonce)), Answer::Origins { .. }));
+    assert_eq!(left.count(), 8);
+}
+
+#[test]
+fn a_payer_whose_settlement_failed_pays_first_until_one_has_settled_so() {
+    let world = with(BACKGROUND);
+    assert_eq!(calls(&world, &pays(&world, 1, 1)).0, 200);
+    world.settle.replace(vec![refused()]);
+    assert_eq!(calls(&world, &pays(&world, 1, 2)).0, 200, "this one is lost");
+    assert_eq!(calls(&world, &pays(&world, 1, 3)).0, 402, "the next is not");
+    let settled = json!({"success": true, "transaction": "0xabc", "network": "eip155:84532"});
+    world.settle.replace(vec![reply(200, &settled)]);
+    assert_eq!(receipt_of(&world, &pays(&world, 1, 4))["transaction"], "0xabc");
+    assert_eq!(receipt_of(&world, &pays(&world, 1, 5))["extra"]["settlement"], "queued");
+    assert!(world.faults.borrow().iter().any(|fault| fault.contains("not paid")), "the owner is told");
+}
+
+#[test]
+fn a_facilitators_outage_is_not_the_payers_failure() {
+    let world = with(BACKGROUND);
+    assert_eq!(calls(&world, &pays(&world, 1, 1)).0, 200);
+    facilitator_silent(&world);
+    assert_eq!(calls(&world, &pays(&world, 1, 2)).0, 200);
+    assert_eq!(receipt_of(&world, &pays(&world, 1, 3))["extra"]["settlement"], "queued");
+}
+
+#[test]
+fn what_was_lost_is_missing_in_the_budget_for_a_day() {
+    let world = with(r#""settle": "background", "maxExposure": {"payer": "$0.01", "route": "$0.01"},"#);
+    let settled = json!({"success": true, "transaction": "0xabc", "network": "eip155:84532"});
+    assert_eq!(calls(&world, &pays(&world, 1, 1)).0, 200);
+    world.settle.replace(vec![refused()]);
+    assert_eq!(calls(&world, &pays(&world, 1, 2)).0, 200);
+    world.settle.replace(vec![reply(200, &settled)]);
+    for nonce in 3..6 {
+        assert_eq!(receipt_of(&world, &pays(&world, 1, nonce))["transaction"], "0xabc");
+    }
+}
+
+#[test]
+fn a_payment_that_soon_expires_is_settled_first() {
+    let world = with(BACKGROUND);
+    assert_eq!(calls(&world, &pays(&world, 1, 1)).0, 200);
+    let soon = |nonce, seconds| {
+        let payment = Wallet::new(1).pays(&world.ours(&FakeRequest::get(URL)), nonce, common::NOW + seconds);
+        receipt_of(&world, &FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &payment))
+    };
+    assert_eq!(soon(2, 59)["transaction"], "0xabc");
+    assert_eq!(soon(3, 60)["extra"]["settlement"], "queued");
+}
+
+#[test]
+fn no_budget_no_unpaid_answer() {
+    let world = with(BACKGROUND);
+    world.budgets_down.set(true);
+    for nonce in 1..4 {
+        assert_eq!(receipt_of(&world, &pays(&world, 1, nonce))["transaction"], "0xabc");
+    }
+    let mut world = with(BACKGROUND);
+    world.with_ledger = false;
+    for nonce in 1..4 {
+        assert_eq!(receipt_of(&world, &pays(&world, 1, nonce))["transaction"], "0xabc");
+    }
+}
+
+#[test]
+fn a_queued_settlement_outlives_a_restart() {
+    let world = with(BACKGROUND);
+    assert_eq!(calls(&world, &pays(&world, 1, 1)).0, 200);
+    facilitator_silent(&world);
+    assert_eq!(calls(&world, &pays(&world, 1, 2)).0, 200);
+    world.restart();
+    let settled = json!({"success": true, "transaction": "0xabc", "network": "eip155:84532"});
+    world.settle.replace(vec![reply(200, &settled)]);
+    world.later(10);
+    world.alarm();
+    world.calls.borrow_mut().clear();
+    assert_eq!(world.ours(&pays(&world, 1, 2)).status, 402, "settled and delivered: spent");
+    assert_eq!(world.calls(), [""; 0]);
+}
+
+#[test]
+fn a_pass_is_never_given_for_what_is_not_settled() {
+    let world = with(&format!(r#"{BACKGROUND} "pass": {{"ttl": 60}},"#));
+    let pass = |nonce| {
+        let (_, edits) = world.origins(&pays(&world, 1, nonce));
+        edits.set.iter().any(|(name, _)| *name == "X-402-Pass")
+    };
+    assert!(pass(1));
+    assert!(!pass(2));
 }

@@ -334,3 +334,52 @@ fn what_is_wrong_with_a_pass_is_told() {
         ]
     );
 }
+
+#[test]
+fn what_is_wrong_with_an_exposure_is_told() {
+    let route = |keys: &Value| {
+        let mut route = json!({"price": "$0.01", "settle": "background"});
+        route.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        document(&json!({"/x": route})).to_string()
+    };
+    let max = |payer: &str, route: &str| json!({"maxExposure": {"payer": payer, "route": route}});
+    assert!(PriceTable::parse(&route(&max("$0.01", "0.01"))).is_ok());
+    for (keys, expected) in [
+        (
+            json!({}),
+            r#"/routes/~1x/settle: maxExposure is missing: write how much may leave unpaid, such as "maxExposure": {"payer": "$0.10", "route": "$5"} (found "background")"#,
+        ),
+        (
+            json!({"maxExposure": {"payer": "$1"}}),
+            r#"/routes/~1x/maxExposure: route is missing: write how much may be owed, such as {"payer": "$0.10", "route": "$5"} (found {"payer":"$1"})"#,
+        ),
+        (
+            max("$0.009", "$1"),
+            r#"/routes/~1x/maxExposure: payer is less than the price, 0.01 USDC: nothing would ever leave before it is paid (found {"payer":"$0.009","route":"$1"})"#,
+        ),
+        (
+            max("$1", "$0.5"),
+            r#"/routes/~1x/maxExposure: route is for all payers together: it cannot be less than payer (found {"payer":"$1","route":"$0.5"})"#,
+        ),
+        (
+            max("1 USDC", "$5"),
+            r#"/routes/~1x/maxExposure/payer: the limit holds in each of the route's tokens: leave the ticker out (found "1 USDC")"#,
+        ),
+        (
+            max("$0.0123456", "$5"),
+            r#"/routes/~1x/maxExposure: USDC has 6 decimals only (found {"payer":"$0.0123456","route":"$5"})"#,
+        ),
+    ] {
+        let told = told(&route(&keys));
+        assert!(told.iter().any(|told| told == expected), "{told:#?}");
+    }
+    let mut without = json!({"price": "$0.01"});
+    without["maxExposure"] = json!({"payer": 1, "route": 5});
+    let told = told(&document(&json!({"/x": without})).to_string());
+    assert_eq!(
+        told,
+        [
+            r#"/routes/~1x/maxExposure: maxExposure is for "settle": "background": else nothing leaves before it is paid"#
+        ]
+    );
+}

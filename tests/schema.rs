@@ -89,6 +89,7 @@ fn mistakes_of_form_are_mistakes_to_both() {
     let article = "/routes/GET ~1articles~1:slug";
     let at = |rest: &str| format!("{article}{rest}");
     let archive = "/routes/GET ~1archive~1:slug";
+    let feed = "/routes/GET ~1feed~1:item";
     for (pointer, value) in [
         ("/payTo".to_owned(), json!("0x12")),
         ("/payTo".to_owned(), json!(null)),
@@ -153,6 +154,13 @@ fn mistakes_of_form_are_mistakes_to_both() {
         (at("/challenge"), json!(401)),
         (at("/verify"), json!("maybe")),
         (at("/settle"), json!("later")),
+        (at("/settle"), json!("background")),
+        (at("/maxExposure"), json!({"payer": 1, "route": 2})),
+        (format!("{feed}/maxExposure"), json!({"payer": 1})),
+        (format!("{feed}/maxExposure"), json!("$1")),
+        (format!("{feed}/maxExposure/route"), json!(0)),
+        (format!("{feed}/maxExposure/route"), json!("5 USDC")),
+        (format!("{feed}/settle"), json!("upfront")),
         (at("/extensions"), json!(null)),
         (at("/quota/requests"), json!(0)),
         (at("/quota/per"), json!("user")),

@@ -71,7 +71,7 @@ impl Bindings {
     pub(super) fn read(env: &JsValue, url: &str) -> Result<Self, Misconfigured> {
         let get =
             |name: &str| Reflect::get(env, &name.into()).ok().filter(|value| !value.is_undefined() && !value.is_null());
-        let ledger = get(LEDGER).map(LedgerStub::new);
+        let ledger = ledger(env);
         if let Some(service) = get(ORIGIN) {
             return Ok(Self { origin: OriginSite::Service(service.unchecked_into()), ledger });
         }
@@ -118,6 +118,11 @@ impl Known {
     pub(super) fn with<T>(url: &str, work: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
         KNOWN.with_borrow(|known| known.as_ref().filter(|known| !(known.by_dns && has_no_origin(url))).and_then(work))
     }
+}
+
+/// The ledger's objects, where there are any.
+pub(super) fn ledger(env: &JsValue) -> Option<LedgerStub> {
+    Reflect::get(env, &LEDGER.into()).ok().filter(JsValue::is_object).map(LedgerStub::new)
 }
 
 /// The prices' history, where it is kept.

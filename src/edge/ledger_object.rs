@@ -7,12 +7,18 @@ use wasm_bindgen::JsCast;
 use worker::{DurableObject, Env, Request, Response, Result, ScheduledTime, State, durable_object, js_sys};
 
 use super::{
-    bindings::database, database::Database, fetch::WorkerFetch, host::Host, ledger_store::LedgerStore,
-    ledger_stub::Message, pass_store::SqlPasses, roster,
+    bindings::{database, ledger},
+    database::Database,
+    fetch::WorkerFetch,
+    host::Host,
+    ledger_store::LedgerStore,
+    ledger_stub::{LedgerStub, Message},
+    pass_store::SqlPasses,
+    roster,
 };
 use crate::{
     books,
-    ledger::{apply_to_passes, identify},
+    ledger::{apply_to_budget, apply_to_passes, identify},
     ports::{Clock, Journal},
     settlement::Clerk,
 };
@@ -25,7 +31,7 @@ const WRITE_AGAIN_AFTER_AT_MOST_SECONDS: u64 = 300;
 
 #[durable_object(alarm)]
 pub struct LedgerObject {
-    clerk: Rc<Clerk<LedgerStore, WorkerFetch, Host>>,
+    clerk: Rc<Clerk<LedgerStore, WorkerFetch, Host, Option<LedgerStub>>>,
     books: Option<Database>,
     /// Whether the books' tables are up to date.
     migrated: Cell<bool>,
@@ -41,7 +47,7 @@ impl DurableObject for LedgerObject {
         let store = LedgerStore::new(state, books.is_some());
         let fetch = WorkerFetch::new(env.unchecked_ref());
         Self {
-            clerk: Clerk::new(store, fetch, Host, roster()),
+            clerk: Clerk::new(store, fetch, Host, ledger(env.unchecked_ref()), roster()),
             books,
             migrated: Cell::new(false),
             write_at: Cell::new(None),
@@ -57,6 +63,12 @@ impl DurableObject for LedgerObject {
                 self.store().keep_identified(known.as_ref())?;
                 self.schedule(None).await?;
                 return Response::from_json(&reply);
+            }
+            Message::Budget(command) => {
+                let (budget, leased) = apply_to_budget(self.store().budget()?, command, Host.now());
+                self.store().keep_budget(&budget)?;
+                self.schedule(None).await?;
+                return Response::from_json(&leased);
             }
             Message::Passes(command) => {
                 let reply = apply_to_passes(&self.passes(), command, Host.now())?;

@@ -1,11 +1,11 @@
 //! [`PaymentStore`] by a Durable Object's `SQLite`, and the outbox for the owner's books beside it: what is written
 //! together is kept together.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
 use crate::{
-    ledger::{Entry, Identified, Payment, Standing, entry, wake},
+    ledger::{Budget, Entry, Identified, Payment, Slices, Standing, entry, wake},
     settlement::PaymentStore,
     time::UnixTime,
 };
@@ -15,7 +15,12 @@ const SCHEMA: &str =
     CREATE INDEX IF NOT EXISTS payments_by_wake ON payments (wake);
     CREATE TABLE IF NOT EXISTS outbox (nonce TEXT PRIMARY KEY, entry TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS standing (only INTEGER PRIMARY KEY, keep_until INTEGER NOT NULL, standing TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS slices (only INTEGER PRIMARY KEY, keep_until INTEGER NOT NULL, slices TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS budget (only INTEGER PRIMARY KEY, keep_until INTEGER NOT NULL, budget TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS identified (only INTEGER PRIMARY KEY, keep_until INTEGER NOT NULL, identified TEXT NOT NULL);";
+
+/// Tables of one row, which is forgotten in time.
+const OF_ONE_ROW: [&str; 4] = ["identified", "standing", "slices", "budget"];
 
 /// Payments and entries that an object keeps at most: with about 2 KB each, 20 MB. Beyond it new ones wait.
 const MAX_ROWS: u64 = 10_000;
@@ -73,25 +78,41 @@ impl LedgerStore {
 
     /// What this object's payment identifier is bound to.
     pub(super) fn identified(&self) -> Result<Option<Identified>> {
-        let kept = self.rows("SELECT 'identified' AS key, identified AS json FROM identified", vec![])?.pop();
-        Ok(kept.map(|kept| serde_json::from_str(&kept.json)).transpose()?)
+        self.only("identified")
     }
 
     pub(super) fn keep_identified(&self, identified: Option<&Identified>) -> Result<()> {
         match identified {
-            None => self.sql()?.exec("DELETE FROM identified", None)?,
-            Some(identified) => {
-                let values = vec![integer(identified.keep_until)?, serde_json::to_string(identified)?.into()];
-                let sql = "INSERT OR REPLACE INTO identified (only, keep_until, identified) VALUES (1, ?, ?)";
-                self.sql()?.exec(sql, values)?
-            }
-        };
+            None => self.sql()?.exec("DELETE FROM identified", None).map(drop),
+            Some(identified) => self.keep_only("identified", identified.keep_until, identified),
+        }
+    }
+
+    /// The budget that this object keeps.
+    pub(super) fn budget(&self) -> Result<Budget> {
+        Ok(self.only("budget")?.unwrap_or_default())
+    }
+
+    pub(super) fn keep_budget(&self, budget: &Budget) -> Result<()> {
+        self.keep_only("budget", budget.keep_until(), budget)
+    }
+
+    /// What a table of one row keeps.
+    fn only<T: DeserializeOwned>(&self, table: &str) -> Result<Option<T>> {
+        let kept = self.rows(&format!("SELECT '' AS key, {table} AS json FROM {table}"), vec![])?.pop();
+        Ok(kept.map(|kept| serde_json::from_str(&kept.json)).transpose()?)
+    }
+
+    fn keep_only(&self, table: &str, keep_until: u64, value: &impl Serialize) -> Result<()> {
+        let values = vec![integer(keep_until)?, serde_json::to_string(value)?.into()];
+        let sql = format!("INSERT OR REPLACE INTO {table} (only, keep_until, {table}) VALUES (1, ?, ?)");
+        self.sql()?.exec(&sql, values)?;
         Ok(())
     }
 
-    /// Forgets what has outlived its use: a payment identifier, a payer's standing.
+    /// Forgets what has outlived its use: a payment identifier, a payer's standing and slices, a budget.
     pub(super) fn forget_outlived(&self, now: UnixTime) -> Result<()> {
-        for table in ["identified", "standing"] {
+        for table in OF_ONE_ROW {
             self.sql()?.exec(&format!("DELETE FROM {table} WHERE keep_until <= ?"), vec![integer(now.0)?])?;
         }
         Ok(())
@@ -99,8 +120,8 @@ impl LedgerStore {
 
     /// When the first of these has.
     pub(super) fn next_outlived(&self) -> Result<Option<u64>> {
-        let both = "SELECT keep_until FROM identified UNION ALL SELECT keep_until FROM standing";
-        self.number(&format!("SELECT min(keep_until) AS number FROM ({both})"))
+        let all = OF_ONE_ROW.map(|table| format!("SELECT keep_until FROM {table}")).join(" UNION ALL ");
+        self.number(&format!("SELECT min(keep_until) AS number FROM ({all})"))
     }
 
     pub(super) fn has_outbox(&self) -> Result<bool> {
@@ -112,10 +133,10 @@ impl LedgerStore {
     }
 
     fn count(&self) -> Result<u64> {
-        let count =
-            "SELECT (SELECT count(*) FROM payments) + (SELECT count(*) FROM outbox) + (SELECT count(*) FROM identified)
-            + (SELECT count(*) FROM standing) AS number";
-        Ok(self.number(count)?.unwrap_or(0))
+        let tables = ["payments", "outbox"].into_iter().chain(OF_ONE_ROW);
+        let counts: Vec<_> = tables.map(|table| format!("(SELECT count(*) FROM {table})")).collect();
+        let count = format!("SELECT {} AS number", counts.join(" + "));
+        Ok(self.number(&count)?.unwrap_or(0))
     }
 
     /// The tables are made each time they are missing: an object that has forgotten everything has given them up.
@@ -167,15 +188,19 @@ impl PaymentStore for LedgerStore {
     }
 
     fn standing(&self) -> Result<Standing> {
-        let kept = self.rows("SELECT 'standing' AS key, standing AS json FROM standing", vec![])?.pop();
-        Ok(kept.map(|kept| serde_json::from_str(&kept.json)).transpose()?.unwrap_or_default())
+        Ok(self.only("standing")?.unwrap_or_default())
     }
 
     fn keep_standing(&self, standing: &Standing) -> Result<()> {
-        let values = vec![integer(standing.keep_until())?, serde_json::to_string(standing)?.into()];
-        let sql = "INSERT OR REPLACE INTO standing (only, keep_until, standing) VALUES (1, ?, ?)";
-        self.sql()?.exec(sql, values)?;
-        Ok(())
+        self.keep_only("standing", standing.keep_until(), standing)
+    }
+
+    fn slices(&self) -> Result<Slices> {
+        Ok(self.only("slices")?.unwrap_or_default())
+    }
+
+    fn keep_slices(&self, slices: &Slices) -> Result<()> {
+        self.keep_only("slices", slices.keep_until(), slices)
     }
 
     fn is_full(&self) -> Result<bool> {

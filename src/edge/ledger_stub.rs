@@ -7,8 +7,8 @@ use wasm_bindgen::JsValue;
 
 use super::object::call;
 use crate::{
-    ledger::{Command, IdentifierCommand, IdentifierReply, PassCommand, PassReply, Reply},
-    ports::{Ledger, LedgerDown},
+    ledger::{BudgetCommand, Command, IdentifierCommand, IdentifierReply, Leased, PassCommand, PassReply, Reply},
+    ports::{Budgets, Ledger, LedgerDown},
 };
 
 /// The object answers in milliseconds; one that hangs must not hold a payment up.
@@ -23,6 +23,8 @@ pub(super) enum Message {
     Identifier(IdentifierCommand),
     /// For a payer's passes.
     Passes(PassCommand),
+    /// For the budget of a route.
+    Budget(BudgetCommand),
 }
 
 /// The namespace of ledger objects.
@@ -58,5 +60,13 @@ impl Ledger for LedgerStub {
 
     async fn passes(&self, object: &str, command: PassCommand) -> Result<PassReply, LedgerDown> {
         self.exchange(object, &Message::Passes(command), TELL_WITHIN).await
+    }
+}
+
+/// Where this object cannot reach the others, nothing is leased.
+impl Budgets for Option<LedgerStub> {
+    async fn budget(&self, object: &str, command: BudgetCommand) -> Result<Leased, LedgerDown> {
+        let stub = self.as_ref().ok_or(LedgerDown)?;
+        stub.exchange(object, &Message::Budget(command), TELL_WITHIN).await
     }
 }

@@ -28,6 +28,9 @@ impl Uint256 {
     /// Zero.
     pub const ZERO: Self = Self([0; 32]);
 
+    /// The largest, 2^256 - 1.
+    pub const MAX: Self = Self([u8::MAX; 32]);
+
     /// The ABI word: 32 bytes, most significant first.
     pub const fn to_be_bytes(self) -> [u8; 32] {
         self.0

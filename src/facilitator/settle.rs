@@ -237,5 +237,5 @@ fn receipt(attempt: &SettleAttempt, success: bool, transaction: String, reason: 
     let reason = (!success).then(|| ErrorReason::theirs(reason, "settlement_failed").to_string());
     let (network, payer) = (attempt.network.clone(), Some(attempt.payer.clone()));
     let amount = attempt.ceiling.as_ref().filter(|_| success).map(|_| attempt.amount.clone());
-    SettlementResponse { success, error_reason: reason, transaction, network, payer, amount }
+    SettlementResponse { success, error_reason: reason, transaction, network, payer, amount, extra: None }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::{
     evm::Address,
     money::Amount,
@@ -30,13 +32,24 @@ impl VerifiedPayment {
 
     /// The receipt of a payment of which nothing is charged.
     pub fn nothing_charged(&self) -> SettlementResponse {
+        SettlementResponse { amount: Some(Amount::ZERO.to_string()), ..self.not_on_chain() }
+    }
+
+    /// The receipt of a payment that is settled while its answer is on its way.
+    pub fn queued(&self) -> SettlementResponse {
+        SettlementResponse { extra: Some(json!({ "settlement": "queued" })), ..self.not_on_chain() }
+    }
+
+    fn not_on_chain(&self) -> SettlementResponse {
+        let network = self.checked.requirements().wire()["network"].as_str().unwrap_or_default().to_owned();
         SettlementResponse {
             success: true,
             error_reason: None,
             transaction: String::new(),
-            network: self.checked.requirements().network().to_string(),
+            network,
             payer: Some(self.checked.payer().to_string()),
-            amount: Some(Amount::ZERO.to_string()),
+            amount: None,
+            extra: None,
         }
     }
 

@@ -7,12 +7,17 @@
 mod accepted;
 pub mod answer;
 mod at_once;
+mod buy;
 mod charge;
+mod deliver;
 mod free;
 mod naming;
 mod passes;
 mod prepared;
+mod purchase;
+mod release;
 mod runs;
+mod settle;
 mod terms;
 mod ticket;
 

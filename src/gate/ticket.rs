@@ -33,6 +33,11 @@ impl Ticket {
         }
     }
 
+    /// The object that keeps the payer's payments.
+    pub(super) fn object(&self) -> &str {
+        &self.object
+    }
+
     /// The same with the hold the ledger gave.
     pub(super) fn held(self, hold: u32) -> Self {
         Self { hold, ..self }

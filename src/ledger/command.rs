@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::x402::{SettleAttempt, SettlementResponse};
 
-use super::{Plan, Sale, Wish};
+use super::{Exposure, Plan, Sale, Wish};
 
 /// A payment as it comes in, checked at the edge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Presentation {
     pub valid_until: u64,
     /// What may come first: `/verify` or the origin.
     pub wish: Wish,
+    /// What the answer may take of a budget, where the route lets it leave before it is paid.
+    pub exposure: Option<Exposure>,
     /// How long verifying may take; copies wait meanwhile.
     pub verify_seconds: u64,
     /// Only a payment the ledger knows counts: its own terms have changed or its time is over.
@@ -37,6 +39,13 @@ pub enum Command {
     },
     /// The origin said yes: settle. It is written before the facilitator is asked.
     Settle {
+        /// Who says so.
+        hold: u32,
+        /// What to ask for.
+        attempt: Box<SettleAttempt>,
+    },
+    /// The same, and the answer does not wait for it. Only where the ledger said that it may.
+    Queue {
         /// Who says so.
         hold: u32,
         /// What to ask for.
@@ -89,6 +98,8 @@ pub enum Reply {
         hold: u32,
         /// What comes first. Where it is not `/verify`, the payment is `Serving` already.
         plan: Plan,
+        /// Whether the answer may leave before the money comes: what it may cost is set aside.
+        ahead: bool,
     },
     /// Settled just now: let the answer out.
     Settled {

@@ -11,7 +11,8 @@ use super::{Payment, Sale, State};
 pub struct Entry {
     /// Of two entries of a payment the greater counts.
     pub rank: u8,
-    /// `settled`, `delivered`, `released` (nothing was charged) or `unknown`.
+    /// `settled`, `delivered`, `released` (nothing was charged), `unknown`; of an answer that left before it was
+    /// paid, `queued`, and `lost` where nobody will pay.
     pub state: String,
     /// When that came about; Unix seconds.
     pub time: u64,
@@ -31,12 +32,14 @@ pub fn payment_id(object: &str, nonce: &str) -> String {
 }
 
 /// The entry of a payment, once a facilitator was asked to settle it: before that no money can have moved.
-/// While one is being asked there is none yet.
+/// While one is being asked there is none yet, unless the answer has left.
 pub fn entry(nonce: &str, payment: &Payment) -> Option<Entry> {
     let facilitator = payment.facilitator.clone()?;
     let (rank, state) = match payment.state {
+        State::Settling if payment.ahead.is_some() => (0, "queued"),
         State::Held | State::Serving | State::Settling => return None,
         State::Unknown => (0, "unknown"),
+        State::Released if payment.ahead.is_some() => (1, "lost"),
         State::Released => (1, "released"),
         State::Settled => (2, "settled"),
         State::Delivered => (3, "delivered"),

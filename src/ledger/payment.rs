@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::x402::{SettleAttempt, SettlementResponse};
 
+use super::Exposure;
+
 /// Where a payment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
@@ -50,10 +52,28 @@ pub struct Payment {
     pub facilitator: Option<String>,
     /// Whether the origin was asked before anybody had verified the payment.
     pub unverified: bool,
+    /// What its answer may take of a route's budget, where it may leave before it is paid.
+    pub exposure: Option<Exposure>,
+    /// Whether that is set aside: then the answer may.
+    #[serde(default)]
+    pub set_aside: bool,
+    /// Its answer left before it was settled.
+    pub ahead: Option<Ahead>,
     /// When its state changed last; Unix seconds.
     pub changed_at: u64,
     /// When it may be forgotten; Unix seconds.
     pub keep_until: u64,
+}
+
+/// An answer that left ahead of its settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ahead {
+    /// It may still be on its way.
+    Leaving,
+    /// The client has all of it.
+    Whole,
+    /// The client has not.
+    CutOff,
 }
 
 /// What a payment buys, in the words of the owner's books.

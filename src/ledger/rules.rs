@@ -5,7 +5,7 @@
 
 use crate::{time::UnixTime, x402::SettleAttempt};
 
-use super::{Command, Outcome, Payment, Plan, Presentation, Reply, State};
+use super::{Ahead, Command, Outcome, Payment, Plan, Presentation, Reply, State};
 
 /// What the ledger's own steps take, beside verifying.
 const HELD_MARGIN_SECONDS: u64 = 6;
@@ -15,6 +15,8 @@ const MAX_VERIFY_SECONDS: u64 = 60;
 const SERVING_SECONDS: u64 = 70;
 /// The clerk gives up a settlement after [`CLERK_SECONDS`].
 const SETTLING_SECONDS: u64 = CLERK_SECONDS + 15;
+/// The same of one whose answer did not wait: the alarm looks after it so often, since nobody else may.
+const QUEUED_SECONDS: u64 = 5;
 /// An answer on its way to a client; while it is, the lease is renewed.
 const DELIVERING_SECONDS: u64 = 60;
 /// Longer than any holder can live whose lease has ended: until then its number must not be given again.
@@ -47,11 +49,28 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
         (Some(payment), Command::Settle { hold, attempt }) => {
             step(payment, hold, State::Serving, |payment| settle(payment, attempt, now))
         }
+        (Some(payment), Command::Queue { hold, attempt }) if payment.set_aside => {
+            step(payment, hold, State::Serving, |payment| {
+                settle(payment, attempt, now);
+                payment.ahead = Some(Ahead::Leaving);
+                payment.lease_until = now.0 + QUEUED_SECONDS;
+            })
+        }
+        (Some(payment), Command::Queue { .. }) => (Some(payment), Reply::Stale),
         (Some(payment), Command::Forgive { hold }) => close(payment, hold, Outcome::Released, now),
         (Some(payment), Command::Close { hold, outcome }) => close(payment, hold, *outcome, now),
         (Some(payment), Command::Delivering { hold }) => step(payment, hold, State::Settled, |payment| {
             payment.lease_until = now.0 + DELIVERING_SECONDS;
         }),
+        // It left before the money came: that the client has it is kept until it does.
+        (Some(payment), Command::Delivered { hold, whole })
+            if payment.ahead.is_some() && matches!(payment.state, State::Settling | State::Unknown) =>
+        {
+            let state = payment.state;
+            let is_whole = whole || payment.ahead == Some(Ahead::Whole);
+            let ahead = if is_whole { Ahead::Whole } else { Ahead::CutOff };
+            step(payment, hold, state, |payment| payment.ahead = Some(ahead))
+        }
         (Some(payment), Command::Delivered { hold, whole }) => step(payment, hold, State::Settled, |payment| {
             if whole {
                 enter(payment, State::Delivered, now);
@@ -91,6 +110,12 @@ pub fn on_alarm(mut payment: Payment, now: UnixTime) -> Alarm {
         State::Held | State::Serving | State::Released | State::Settled | State::Delivered => Alarm::Forget,
         State::Unknown if payment.keep_until <= now.0 => Alarm::Forget,
         State::Settling | State::Unknown => match payment.attempt.clone() {
+            // Who had it may still tell that its answer has arrived.
+            Some(attempt) if payment.ahead.is_some() => {
+                enter(&mut payment, State::Settling, now);
+                payment.lease_until = now.0 + QUEUED_SECONDS;
+                Alarm::Ask(payment, attempt)
+            }
             Some(attempt) => {
                 take(&mut payment, State::Settling, now, SETTLING_SECONDS);
                 Alarm::Ask(payment, attempt)
@@ -189,10 +214,13 @@ fn hold_anew(before: Option<Payment>, new: Presentation, now: UnixTime) -> (Opti
         receipt: None,
         facilitator: None,
         unverified: false,
+        exposure: new.exposure,
+        set_aside: false,
+        ahead: None,
         changed_at: now.0,
         keep_until: new.valid_until.clamp(now.0 + KEEP_SECONDS, now.0 + KEEP_AT_MOST_SECONDS),
     };
-    (Some(payment), Reply::Held { hold, plan: Plan::VerifyFirst })
+    (Some(payment), Reply::Held { hold, plan: Plan::VerifyFirst, ahead: false })
 }
 
 fn close(mut payment: Payment, hold: u32, outcome: Outcome, now: UnixTime) -> (Option<Payment>, Reply) {
@@ -201,15 +229,16 @@ fn close(mut payment: Payment, hold: u32, outcome: Outcome, now: UnixTime) -> (O
     match outcome {
         // Evidence counts whoever brings it and whatever was thought before; the newest hold goes on to deliver.
         Outcome::Settled(receipt) if open || payment.state == State::Released => {
-            let delivers = newest && open;
-            enter(&mut payment, State::Settled, now);
+            let delivers = newest && open && payment.ahead.is_none_or(|ahead| ahead == Ahead::Leaving);
+            let state = if payment.ahead == Some(Ahead::Whole) { State::Delivered } else { State::Settled };
+            enter(&mut payment, state, now);
             if let Some(attempt) = payment.attempt.take() {
                 payment.facilitator = Some(attempt.facilitator);
             }
             payment.receipt = Some(receipt);
             payment.keep_until = payment.keep_until.max(now.0 + KEEP_SECONDS);
             payment.lease_until = if delivers { now.0 + DELIVERING_SECONDS } else { now.0 };
-            (Some(payment), if delivers { Reply::Done } else { Reply::Stale })
+            (Some(payment), if newest && open { Reply::Done } else { Reply::Stale })
         }
         Outcome::Released if newest && open => {
             enter(&mut payment, State::Released, now);

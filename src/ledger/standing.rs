@@ -49,11 +49,12 @@ const KEEP_SECONDS: u64 = 30 * 24 * 3600;
 const KEEP_UNPROVEN_SECONDS: u64 = 24 * 3600;
 
 impl Standing {
-    /// What comes first for the next payment.
-    pub const fn plan(&self, wish: Wish) -> Plan {
+    /// What comes first for the next payment. Where its answer may leave `ahead` of the money, the owner has said
+    /// himself how much that may cost, and the number of runs does not count.
+    pub const fn plan(&self, wish: Wish, ahead: bool) -> Plan {
         match wish {
             Wish::VerifyFirst => Plan::VerifyFirst,
-            _ if self.unsettled >= MAX_UNSETTLED => Plan::VerifyFirst,
+            _ if !ahead && self.unsettled >= MAX_UNSETTLED => Plan::VerifyFirst,
             Wish::Trust => Plan::Trust,
             Wish::Auto { .. } if self.good => Plan::Trust,
             Wish::Auto { safe: true } => Plan::VerifyBeside,
@@ -102,31 +103,31 @@ mod tests {
     #[test]
     fn an_unknown_payer_is_verified_and_a_known_one_is_not() {
         let unknown = Standing::default();
-        assert_eq!((unknown.plan(READ), unknown.plan(WRITE)), (Plan::VerifyBeside, Plan::VerifyFirst));
+        assert_eq!((unknown.plan(READ, false), unknown.plan(WRITE, false)), (Plan::VerifyBeside, Plan::VerifyFirst));
         let known = unknown.after_settlement(NOW);
-        assert_eq!((known.plan(READ), known.plan(WRITE)), (Plan::Trust, Plan::Trust));
-        assert_eq!(known.plan(Wish::VerifyFirst), Plan::VerifyFirst);
-        assert_eq!(unknown.plan(Wish::Trust), Plan::Trust);
+        assert_eq!((known.plan(READ, false), known.plan(WRITE, false)), (Plan::Trust, Plan::Trust));
+        assert_eq!(known.plan(Wish::VerifyFirst, false), Plan::VerifyFirst);
+        assert_eq!(unknown.plan(Wish::Trust, false), Plan::Trust);
     }
 
     #[test]
     fn nobody_makes_the_origin_work_for_nothing_more_often_than_twice() {
         for mut standing in [Standing::default(), Standing::default().after_settlement(NOW)] {
             for wish in [READ, Wish::Trust] {
-                assert_ne!(standing.plan(wish), Plan::VerifyFirst);
+                assert_ne!(standing.plan(wish, false), Plan::VerifyFirst);
                 standing = standing.after_run(NOW);
             }
             for wish in [READ, WRITE, Wish::Trust] {
-                assert_eq!(standing.plan(wish), Plan::VerifyFirst);
+                assert_eq!(standing.plan(wish, false), Plan::VerifyFirst);
             }
             // One that was verified first settles, and the payer is believed again.
-            assert_ne!(standing.after_settlement(NOW).plan(READ), Plan::VerifyFirst);
+            assert_ne!(standing.after_settlement(NOW).plan(READ, false), Plan::VerifyFirst);
         }
     }
 
     #[test]
     fn the_first_failed_settlement_ends_good_standing() {
         let standing = Standing::default().after_settlement(NOW).after_refusal(NOW);
-        assert_eq!((standing.plan(READ), standing.plan(WRITE)), (Plan::VerifyBeside, Plan::VerifyFirst));
+        assert_eq!((standing.plan(READ, false), standing.plan(WRITE, false)), (Plan::VerifyBeside, Plan::VerifyFirst));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::evm::{ParseUintError, Uint256};
 
 /// Atomic units: with 6 decimals, 10000 is one cent. On the wire always a decimal string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Amount(Uint256);
 
 /// Why a text is not an amount.
@@ -23,6 +25,17 @@ impl Amount {
     /// The number that is signed.
     pub const fn units(self) -> Uint256 {
         self.0
+    }
+
+    /// The sum, or nothing when it does not fit.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    /// What is left of it, at least nothing.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        self.0.checked_sub(other.0).map_or(Self::ZERO, Self)
     }
 
     /// The amount as people read it: `10000` with 6 decimals is `0.01`.

@@ -1,10 +1,10 @@
-//! When a payment is verified and settled: the keys `verify` and `settle` of a route.
+//! When a payment is verified and settled: the keys `verify`, `settle` and `maxExposure` of a route.
 
 use std::rc::Rc;
 
 use crate::{schemes::exact, x402::PaymentRequirements};
 
-use super::{Diagnosis, Terms, json::Members};
+use super::{Diagnosis, MaxExposure, Terms, json::Members};
 
 /// When `/verify` is asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,25 +26,44 @@ pub enum Settle {
     After,
     /// Before the origin is asked (x402 `paymentFlow: "upfront"`).
     Upfront,
+    /// While the answer leaves, for payers in good standing, within `maxExposure`; else after the origin has said yes.
+    Background,
 }
 
-/// Both.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// All of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// When `/verify` is asked.
     pub verify: Verify,
     /// When the money moves.
     pub settle: Settle,
+    /// What may leave before it is paid.
+    pub max_exposure: Option<MaxExposure>,
 }
 
 /// The keys.
-pub(super) const KEYS: [&str; 2] = ["verify", "settle"];
+pub(super) const KEYS: [&str; 3] = ["verify", "settle", "maxExposure"];
 
 impl Policy {
     pub(super) fn read(members: &Members<'_>, problems: &mut Vec<Diagnosis>) -> Self {
         let verify = members.read("verify", |node| node.word(&["auto", "always", "never"]), problems);
-        let settle = members.read("settle", |node| node.word(&["after", "upfront"]), problems);
-        let settle = if settle == Some("upfront") { Settle::Upfront } else { Settle::After };
+        let settle = members.read("settle", |node| node.word(&["after", "upfront", "background"]), problems);
+        let settle = match settle {
+            Some("upfront") => Settle::Upfront,
+            Some("background") => Settle::Background,
+            _ => Settle::After,
+        };
+        let max_exposure = members.get("maxExposure").and_then(|node| MaxExposure::read(node, problems));
+        match (members.get("settle"), members.get("maxExposure")) {
+            (Some(node), None) if settle == Settle::Background => problems.push(node.problem(
+                "maxExposure is missing: write how much may leave unpaid, such as \"maxExposure\": {\"payer\": \"$0.10\", \"route\": \"$5\"}",
+            )),
+            (_, Some(node)) if settle != Settle::Background => problems.push(Diagnosis::new(
+                &node.pointer,
+                "maxExposure is for \"settle\": \"background\": else nothing leaves before it is paid",
+            )),
+            _ => {}
+        }
         if let (Some(node), Settle::Upfront) = (members.get("verify"), settle) {
             problems.push(Diagnosis::new(
                 &node.pointer,
@@ -56,11 +75,11 @@ impl Policy {
             Some("never") => Verify::Never,
             _ => Verify::Auto,
         };
-        Self { verify, settle }
+        Self { verify, settle, max_exposure }
     }
 
     /// The same terms, saying to clients what the policy means for them.
-    pub(super) fn told_in(self, terms: Terms) -> Terms {
+    pub(super) fn told_in(&self, terms: Terms) -> Terms {
         match (self.settle, terms) {
             (Settle::Upfront, Terms::Offers(offers)) => {
                 // What is used is known only afterwards.

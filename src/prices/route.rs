@@ -22,7 +22,7 @@ use super::{
 };
 
 /// The keys of an entry: of its offer or other terms, of what is sold, and its own.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "price",
     "description",
     "mimeType",
@@ -50,6 +50,7 @@ const KEYS: [&str; 27] = [
     "pass",
     "verify",
     "settle",
+    "maxExposure",
 ];
 
 /// A longer URL is named without its query, or by its origin alone: with it the 402's header would be longer
@@ -122,6 +123,11 @@ impl Route {
                 ));
             }
         }
+        if let (Some(node), Some(max)) = (members.get("maxExposure"), &policy.max_exposure) {
+            for terms in terms.iter().chain(rules.iter().map(Rule::terms)) {
+                max.check(node, terms, tokens, problems);
+            }
+        }
         if let (Some(node), true) = (members.get("quota"), members.has("challenge")) {
             problems.push(Diagnosis::new(
                 &node.pointer,
@@ -135,7 +141,7 @@ impl Route {
             method: method?,
             pattern: pattern?,
             terms: policy.told_in(terms?),
-            rules: rules.into_iter().map(|rule| rule.told(policy)).collect(),
+            rules: rules.into_iter().map(|rule| rule.told(&policy)).collect(),
             mode,
             rollout,
             quota,
@@ -204,8 +210,8 @@ impl Route {
     }
 
     /// When its payments are verified and settled.
-    pub const fn policy(&self) -> Policy {
-        self.policy
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// The pass that it sells with its answer.

@@ -26,7 +26,7 @@ impl Rule {
     }
 
     /// The same, told to clients as the route's policy wants.
-    pub(super) fn told(self, policy: Policy) -> Self {
+    pub(super) fn told(self, policy: &Policy) -> Self {
         Self { terms: policy.told_in(self.terms), ..self }
     }
 

@@ -23,6 +23,9 @@ pub use refusal::Refusal;
 /// Facilitators refuse an authorization that expires sooner than this: a block must still be mined.
 pub const EXPIRY_BUFFER_SECONDS: u64 = 6;
 
+/// A payment whose answer does not wait for the settlement stays good for so long at least.
+pub const QUEUED_WITHIN_SECONDS: u64 = 60;
+
 /// What to do with a signature that only a contract could have made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SmartWallets {
@@ -147,6 +150,11 @@ impl CheckedPayment {
     /// Whether it could still be settled at `now`, with the buffer that facilitators demand.
     pub fn settles_at(&self, now: UnixTime) -> bool {
         self.valid_before >= Uint256::from(now.plus(EXPIRY_BUFFER_SECONDS))
+    }
+
+    /// Whether it can be settled for a while yet, so that its answer need not wait for it.
+    pub fn stays_good(&self, now: UnixTime) -> bool {
+        self.valid_before >= Uint256::from(now.plus(QUEUED_WITHIN_SECONDS))
     }
 
     /// The body for the facilitator.

@@ -7,10 +7,8 @@ use futures_util::future::{Either, select};
 
 use crate::{
     facilitator::{Facilitators, Inquiry, Roster, Settlement},
-    ledger::{
-        Alarm, CLERK_SECONDS, Command, Outcome, Payment, Plan, Presentation, Reply, State, Wish, apply, on_alarm,
-    },
-    ports::{Background, Clock, Fetch, Journal},
+    ledger::{Alarm, CLERK_SECONDS, Command, Exposure, Outcome, Payment, Presentation, Reply, State, apply, on_alarm},
+    ports::{Background, Budgets, Clock, Fetch, Journal},
     x402::SettleAttempt,
 };
 
@@ -34,23 +32,25 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_millis
 
 /// Keeps one object's payments in order.
 #[derive(Debug)]
-pub struct Clerk<S, F, H> {
-    store: S,
-    fetch: F,
-    host: H,
+pub struct Clerk<S, F, H, B> {
+    pub(super) store: S,
+    pub(super) fetch: F,
+    pub(super) host: H,
+    pub(super) budgets: B,
     roster: Rc<Roster>,
     calls: Calls,
 }
 
-impl<S, F, H> Clerk<S, F, H>
+impl<S, F, H, B> Clerk<S, F, H, B>
 where
     S: PaymentStore + 'static,
     F: Fetch + 'static,
     H: Background + Clock + Journal + 'static,
+    B: Budgets + 'static,
 {
     /// A clerk for what is in `store`.
-    pub fn new(store: S, fetch: F, host: H, roster: Rc<Roster>) -> Rc<Self> {
-        Rc::new(Self { store, fetch, host, roster, calls: Calls::default() })
+    pub fn new(store: S, fetch: F, host: H, budgets: B, roster: Rc<Roster>) -> Rc<Self> {
+        Rc::new(Self { store, fetch, host, budgets, roster, calls: Calls::default() })
     }
 
     /// What is in the store.
@@ -69,7 +69,7 @@ where
                         let ended = self.work(nonce, hold, attempt, false);
                         self.resolved(nonce, hold, presentation, self.at_most(within, ended).await)
                     }
-                    Reply::Held { hold, .. } => self.planned(nonce, hold, presentation.wish),
+                    Reply::Held { hold, .. } => self.planned(nonce, hold, &presentation),
                     reply => Ok(reply),
                 }
             }
@@ -88,6 +88,14 @@ where
                     reply => Ok(reply),
                 }
             }
+            Command::Queue { hold, attempt } => {
+                let attempt = Box::new(self.facilitators().reachable(*attempt));
+                let reply = self.apply(nonce, Command::Queue { hold, attempt: attempt.clone() })?;
+                if reply == Reply::Done {
+                    drop(self.work(nonce, hold, attempt, true));
+                }
+                Ok(reply)
+            }
             Command::Forgive { hold } => {
                 let reply = self.apply(nonce, Command::Forgive { hold })?;
                 if reply == Reply::Done && self.was_unverified(nonce)? {
@@ -97,20 +105,6 @@ where
             }
             other => self.apply(nonce, other),
         }
-    }
-
-    /// Decides what comes first, and writes it down where it is the origin.
-    fn planned(&self, nonce: &str, hold: u32, wish: Wish) -> Result<Reply, S::Error> {
-        let standing = self.store.standing()?;
-        let plan = standing.plan(wish);
-        if plan != Plan::VerifyFirst {
-            self.apply(nonce, Command::Serve { hold })?;
-            if let Some(payment) = self.store.load(nonce)? {
-                self.store.save(nonce, &Payment { unverified: true, ..payment })?;
-            }
-            self.store.keep_standing(&standing.after_run(self.host.now()))?;
-        }
-        Ok(Reply::Held { hold, plan })
     }
 
     fn was_unverified(&self, nonce: &str) -> Result<bool, S::Error> {
@@ -131,8 +125,11 @@ where
                 self.store.save(&nonce, &payment)?;
                 continue;
             }
-            match on_alarm(payment, now) {
-                Alarm::Forget => self.store.forget(&nonce)?,
+            match on_alarm(payment.clone(), now) {
+                Alarm::Forget => {
+                    self.give_back(Some(&payment), None)?;
+                    self.store.forget(&nonce)?;
+                }
                 Alarm::Ask(payment, attempt) if asked.len() < ASKED_PER_ALARM => {
                     self.store.save(&nonce, &payment)?;
                     let ended = self.work(&nonce, payment.hold, attempt, false);
@@ -154,14 +151,17 @@ where
         Facilitators::new(&self.fetch, &self.host, &self.roster)
     }
 
-    fn apply(&self, nonce: &str, command: Command) -> Result<Reply, S::Error> {
+    pub(super) fn apply(&self, nonce: &str, command: Command) -> Result<Reply, S::Error> {
         let known = self.store.load(nonce)?;
         if known.is_none() && self.store.is_full()? {
             return Ok(Reply::Busy { retry_after: FULL_RETRY_AFTER_SECONDS });
         }
         let (payment, reply) = apply(known.clone(), command, self.host.now());
-        if let Some(payment) = payment.filter(|payment| Some(payment) != known.as_ref()) {
-            self.store.save(nonce, &payment)?;
+        if payment != known {
+            self.give_back(known.as_ref(), payment.as_ref())?;
+            if let Some(payment) = payment {
+                self.store.save(nonce, &payment)?;
+            }
         }
         Ok(reply)
     }
@@ -184,8 +184,12 @@ where
             let (clerk, nonce) = (Rc::clone(self), nonce.to_owned());
             self.host.spawn(async move {
                 let settlement = clerk.pursue(&nonce, hold, *attempt, first).await;
-                if let Err(error) = clerk.conclude(&nonce, hold, &settlement) {
-                    clerk.host.fault(&format!("ledger: {error}; the outcome waits for its lease to end"));
+                match clerk.conclude(&nonce, hold, &settlement) {
+                    Ok(None) => {}
+                    Ok(Some((exposure, lost))) => clerk.balance(&exposure, lost).await,
+                    Err(error) => {
+                        clerk.host.fault(&format!("ledger: {error}; the outcome waits for its lease to end"));
+                    }
                 }
             });
         }
@@ -254,29 +258,37 @@ where
         }
     }
 
-    fn conclude(&self, nonce: &str, hold: u32, settlement: &Settlement) -> Result<(), S::Error> {
+    /// Writes down how the work on a payment ended. Returns what its route's budget has to be told.
+    fn conclude(&self, nonce: &str, hold: u32, settlement: &Settlement) -> Result<Option<(Exposure, bool)>, S::Error> {
+        let written = self.write_end(nonce, hold, settlement);
+        let somebody_waits = self.calls.end(nonce, settlement);
+        let Some(payment) = written? else { return Ok(None) };
+        let (ahead, settled) = (payment.ahead.is_some(), matches!(settlement, Settlement::Settled(_)));
+        if settled && !somebody_waits && !ahead {
+            // Who presented it was told to come again: what it paid for is owed at once.
+            self.apply(nonce, Command::Delivered { hold, whole: false })?;
+        }
+        let lost = ahead && payment.set_aside && matches!(settlement, Settlement::Refused(_));
+        Ok(payment.exposure.map(|exposure| (exposure, lost)))
+    }
+
+    /// Returns the payment as it was before.
+    fn write_end(&self, nonce: &str, hold: u32, settlement: &Settlement) -> Result<Option<Payment>, S::Error> {
         let outcome = match settlement {
             Settlement::Settled(receipt) => Outcome::Settled(receipt.clone()),
             Settlement::Refused(_) => Outcome::Released,
             Settlement::Unknown { .. } => Outcome::Unknown,
         };
-        let written = self.apply(nonce, Command::Close { hold, outcome: Box::new(outcome) }).and_then(|reply| {
-            let (standing, now) = (self.store.standing()?, self.host.now());
-            match settlement {
-                Settlement::Settled(_) => self.store.keep_standing(&standing.after_settlement(now))?,
-                Settlement::Refused(_) => self.store.keep_standing(&standing.after_refusal(now))?,
-                // A facilitator's outage is not the payer's failure.
-                Settlement::Unknown { .. } => {}
-            }
-            Ok(reply)
-        });
-        let somebody_waits = self.calls.end(nonce, settlement);
-        written?;
-        if !somebody_waits && matches!(settlement, Settlement::Settled(_)) {
-            // Who presented it was told to come again: what it paid for is owed at once.
-            self.apply(nonce, Command::Delivered { hold, whole: false })?;
+        let before = self.store.load(nonce)?;
+        self.apply(nonce, Command::Close { hold, outcome: Box::new(outcome) })?;
+        let (standing, now) = (self.store.standing()?, self.host.now());
+        match settlement {
+            Settlement::Settled(_) => self.store.keep_standing(&standing.after_settlement(now))?,
+            Settlement::Refused(_) => self.store.keep_standing(&standing.after_refusal(now))?,
+            // A facilitator's outage is not the payer's failure.
+            Settlement::Unknown { .. } => {}
         }
-        Ok(())
+        Ok(before)
     }
 
     /// What a presenter is told after its unknown payment was worked on.

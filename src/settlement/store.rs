@@ -1,7 +1,7 @@
 //! Where one payer's payments are kept.
 
 use crate::{
-    ledger::{Payment, Standing},
+    ledger::{Payment, Slices, Standing},
     time::UnixTime,
 };
 
@@ -22,6 +22,10 @@ pub trait PaymentStore {
     fn standing(&self) -> Result<Standing, Self::Error>;
     /// Keeps it.
     fn keep_standing(&self, standing: &Standing) -> Result<(), Self::Error>;
+    /// What the payer has leased of routes' budgets.
+    fn slices(&self) -> Result<Slices, Self::Error>;
+    /// Keeps it.
+    fn keep_slices(&self, slices: &Slices) -> Result<(), Self::Error>;
     /// Whether another payment would be too many.
     fn is_full(&self) -> Result<bool, Self::Error>;
 }

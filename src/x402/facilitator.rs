@@ -62,6 +62,9 @@ pub struct SettlementResponse {
     /// What was charged, in atomic units, where it need not be what was signed. Never a facilitator's word.
     #[serde(default, deserialize_with = "text_or_nothing", skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
+    /// What else the scheme, or the way of settling, tells: `{"settlement": "queued"}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Value>,
 }
 
 /// The answer of `/supported` (x402 v2 §7.3). v1 facilitators send `kinds` alone.

@@ -28,13 +28,13 @@ use x402_edge::{
     facilitator::Roster,
     gate::{Answer, Gate, OurAnswer, Passes, UnprovenRuns},
     ledger::{
-        self, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass, PassCommand, PassReply,
-        PassStore, Payment, Reply as LedgerReply, Standing,
+        self, Budget, BudgetCommand, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass,
+        Leased, PassCommand, PassReply, PassStore, Payment, Reply as LedgerReply, Slices, Standing,
     },
     passes::{BadKeys, Keys},
     ports::{
-        Background, Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, HeaderEdits, Journal, Ledger, LedgerDown,
-        NoAnswer, Observation, Origin, OriginAnswer, Random, Reply, Request,
+        Background, Budgets, Clock, Counter, CounterDown, Fetch, Forward, FreeRequest, HeaderEdits, Journal, Ledger,
+        LedgerDown, NoAnswer, Observation, Origin, OriginAnswer, Random, Reply, Request,
     },
     prices::{Decision, Headers, Inquiry, Method, PriceTable, Snapshot},
     settlement::{Clerk, PaymentStore},
@@ -129,7 +129,7 @@ pub struct World {
     pub ledger_fails_at_settling: Cell<bool>,
     pub roster: Rc<Roster>,
     pub runs: UnprovenRuns,
-    pub clerks: RefCell<BTreeMap<String, Rc<Clerk<Memory, Outside, Outside>>>>,
+    pub clerks: RefCell<BTreeMap<String, Rc<Clerk<Memory, Outside, Outside, Outside>>>>,
     pub identified: RefCell<BTreeMap<String, Identified>>,
     /// The secret, or why there is none.
     pub pass_keys: Result<Keys, BadKeys>,
@@ -161,6 +161,9 @@ pub struct Shared {
     pub faults: RefCell<Vec<String>>,
     /// How often chance was asked.
     pub random: Cell<u8>,
+    /// Budgets of routes, by object.
+    pub budgets: RefCell<BTreeMap<String, Budget>>,
+    pub budgets_down: Cell<bool>,
 }
 
 impl Default for Shared {
@@ -175,13 +178,15 @@ impl Default for Shared {
             sent: RefCell::default(),
             faults: RefCell::default(),
             random: Cell::default(),
+            budgets: RefCell::default(),
+            budgets_down: Cell::default(),
         }
     }
 }
 
 /// A ledger object's storage.
 #[derive(Default)]
-pub struct Memory(RefCell<BTreeMap<String, Payment>>, Cell<Standing>);
+pub struct Memory(RefCell<BTreeMap<String, Payment>>, Cell<Standing>, RefCell<Slices>);
 
 impl PaymentStore for Memory {
     type Error = std::convert::Infallible;
@@ -206,6 +211,13 @@ impl PaymentStore for Memory {
     }
     fn keep_standing(&self, standing: &Standing) -> Result<(), Self::Error> {
         self.1.set(*standing);
+        Ok(())
+    }
+    fn slices(&self) -> Result<Slices, Self::Error> {
+        Ok(self.2.borrow().clone())
+    }
+    fn keep_slices(&self, slices: &Slices) -> Result<(), Self::Error> {
+        self.2.replace(slices.clone());
         Ok(())
     }
     fn is_full(&self) -> Result<bool, Self::Error> {
@@ -317,8 +329,10 @@ impl World {
     /// The ledger's objects lose their memory and keep their storage.
     pub fn restart(&self) {
         for clerk in self.clerks.borrow_mut().values_mut() {
-            let kept = Memory(RefCell::new(clerk.store().0.borrow().clone()), Cell::new(clerk.store().1.get()));
-            *clerk = Clerk::new(kept, self.outside.clone(), self.outside.clone(), self.roster.clone());
+            let Memory(payments, standing, slices) = clerk.store();
+            let kept = Memory(payments.clone(), standing.clone(), slices.clone());
+            let outside = || self.outside.clone();
+            *clerk = Clerk::new(kept, outside(), outside(), outside(), self.roster.clone());
         }
     }
 
@@ -434,7 +448,8 @@ impl Ledger for World {
         if self.ledger_down.get() || (settling && self.ledger_fails_at_settling.get()) {
             return Err(LedgerDown);
         }
-        let new = || Clerk::new(Memory::default(), self.outside.clone(), self.outside.clone(), self.roster.clone());
+        let outside = || self.outside.clone();
+        let new = || Clerk::new(Memory::default(), outside(), outside(), outside(), self.roster.clone());
         let clerk = self.clerks.borrow_mut().entry(object.to_owned()).or_insert_with(new).clone();
         Ok(clerk.tell(nonce, command, within).await.unwrap())
     }
@@ -457,6 +472,19 @@ impl Ledger for World {
         let mut objects = self.pass_objects.borrow_mut();
         let store = objects.entry(object.to_owned()).or_default();
         Ok(ledger::apply_to_passes(store, command, self.outside.now()).unwrap())
+    }
+}
+
+impl Budgets for Outside {
+    async fn budget(&self, object: &str, command: BudgetCommand) -> Result<Leased, LedgerDown> {
+        if self.budgets_down.get() {
+            return Err(LedgerDown);
+        }
+        let mut budgets = self.budgets.borrow_mut();
+        let budget = budgets.remove(object).unwrap_or_default();
+        let (budget, leased) = ledger::apply_to_budget(budget, command, self.now());
+        budgets.insert(object.to_owned(), budget);
+        Ok(leased)
     }
 }
 

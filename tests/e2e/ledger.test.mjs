@@ -2,24 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { parseAbiItem } from "viem";
-import { decodeHeader, everythingUnder, merchant, paymentHeaders, startWorld, USDC } from "./world.mjs";
+import { decodeHeader, eventually, everythingUnder, merchant, paymentHeaders, startWorld, USDC } from "./world.mjs";
 import { startMiniflare } from "./workers.mjs";
 
 const CENT = 10_000n;
 const SOME = 1_000_000n;
 const NETWORK = "eip155:84532";
-
-/** Asks until `wanted` says yes: what the object's alarm does takes a few seconds. */
-async function eventually(ask, wanted, seconds = 60) {
-  const end = Date.now() + seconds * 1000;
-  let last;
-  while (Date.now() < end) {
-    last = await ask();
-    if (await wanted(last)) return last;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  assert.fail(`not within ${seconds} s; last seen: ${JSON.stringify(last, (_, value) => (typeof value === "bigint" ? String(value) : value))}`);
-}
 
 describe("the ledger", () => {
   let world, url;

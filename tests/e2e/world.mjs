@@ -1,4 +1,5 @@
 // Everything a payment needs, for real: a chain, a token, the official facilitator and clients, a site, the Worker.
+import assert from "node:assert/strict";
 import { x402Client, wrapFetchWithPayment as wrapV2 } from "@x402/fetch";
 import { ExactEvmScheme } from "@x402/evm";
 import { createSigner, wrapFetchWithPayment as wrapV1 } from "x402-fetch";
@@ -84,3 +85,15 @@ export async function paymentHeaders(payer, url, init) {
 
 export const decodeHeader = (value) => JSON.parse(Buffer.from(value, "base64").toString("utf8"));
 export const encodeHeader = (value) => Buffer.from(JSON.stringify(value), "utf8").toString("base64");
+
+/** Asks until `wanted` says yes: what an object does on its own takes a few seconds. */
+export async function eventually(ask, wanted, seconds = 60) {
+  const end = Date.now() + seconds * 1000;
+  let last;
+  while (Date.now() < end) {
+    last = await ask();
+    if (await wanted(last)) return last;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  assert.fail(`not within ${seconds} s; last seen: ${JSON.stringify(last, (_, value) => (typeof value === "bigint" ? String(value) : value))}`);
+}

@@ -1,0 +1,222 @@
+//! A payment that the ledger holds for us: verify, origin, settle, in the order of the ledger's plan.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+
+use crate::{
+    facilitator::{Verification, VerifiedPayment},
+    ledger::{Command, Outcome, Plan, Reply},
+    money::Amount,
+    origin::{Destination, paid_forward, relayed_answer_edits, usage},
+    ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
+    prices::Settle,
+    schemes::{CheckedPayment, Refusal},
+};
+
+use super::{
+    Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, Visit,
+    answer::{self, OurAnswer},
+    purchase::Purchase,
+};
+
+/// Of the time for facilitators, so much is kept for settling.
+const KEPT_FOR_SETTLING: Duration = Duration::from_secs(6);
+
+/// What the ledger says comes next.
+pub(super) struct Next {
+    /// Which comes first, `/verify` or the origin.
+    pub(super) plan: Plan,
+    /// Whether the answer may leave ahead of the money.
+    pub(super) ahead: bool,
+}
+
+impl Next {
+    /// For a payment of which nothing is known.
+    pub(super) const VERIFY_FIRST: Self = Self { plan: Plan::VerifyFirst, ahead: false };
+}
+
+impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
+    /// Has the payment verified and asks the origin, in the order of the plan; settles; and only then lets the answer
+    /// out.
+    pub(super) async fn buy<R: Request, O: Origin>(
+        &self,
+        payment: CheckedPayment,
+        ticket: Option<Ticket>,
+        Next { plan, ahead }: Next,
+        purchase: &Purchase<'_, R>,
+        origin: &O,
+    ) -> Answer<O::Answer> {
+        // What is used is known only afterwards.
+        if purchase.challenge.quote().route.policy().settle == Settle::Upfront && !payment.is_metered() {
+            return self.buy_upfront(payment, ticket, purchase, origin).await;
+        }
+        let visit = purchase.visit;
+        let ticket = ticket.as_ref();
+        let begun = self.host.millis();
+        let patience = visit.table.facilitator_timeout();
+        let ask_origin = || origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN);
+        let (payment, verifying, answer) = match plan {
+            Plan::VerifyBeside if self.runs.begin(purchase.route(), self.host.now()) => {
+                let (verified, answer) = join(self.verify(payment, purchase), ask_origin()).await;
+                match verified {
+                    Ok(payment) => {
+                        self.runs.end(purchase.route());
+                        (payment, self.host.millis().saturating_sub(begun), answer)
+                    }
+                    // The origin's answer, good or bad, is dropped: nobody pays for it.
+                    Err(answer) if answer.is_the_payers_fault() => {
+                        return self.release(ticket, answer).await.into();
+                    }
+                    // That nobody could verify it is not the payer's fault.
+                    Err(answer) => {
+                        self.runs.end(purchase.route());
+                        return self.forgive(ticket, answer).await.into();
+                    }
+                }
+            }
+            // Verified first, also where too many unknown payers keep the origin busy.
+            Plan::VerifyFirst | Plan::VerifyBeside => {
+                let payment = match self.verify(payment, purchase).await {
+                    Ok(payment) => payment,
+                    Err(answer) => return self.release(ticket, answer).await.into(),
+                };
+                let verifying = self.host.millis().saturating_sub(begun);
+                if plan == Plan::VerifyFirst
+                    && let Err(answer) = self.serve_now(ticket).await
+                {
+                    return answer.into();
+                }
+                (payment, verifying, ask_origin().await)
+            }
+            Plan::Trust => match self.facilitators().trust(visit.table.facilitators(), payment) {
+                Some(payment) => (payment, 0, ask_origin().await),
+                None => return self.release(ticket, answer::facilitator_unreachable()).await.into(),
+            },
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.host.fault(&format!("origin: {error}; not charged"));
+                return self.forgive(ticket, answer::origin_failed(error)).await.into();
+            }
+        };
+        if self.is_free_of_charge(&answer, visit) {
+            let edits = self.hide_origin(&answer, visit, relayed_answer_edits());
+            self.forgive(ticket, ()).await;
+            return Answer::Origins { answer, edits, delivery: None };
+        }
+        let patience = patience.saturating_sub(Duration::from_millis(verifying)).max(KEPT_FOR_SETTLING);
+        let used = payment.checked().is_metered().then(|| self.used(&answer, purchase));
+        if used == Some(Amount::ZERO) {
+            return self.for_nothing(&payment, answer, ticket, purchase).await;
+        }
+        if let Some(ticket) = ticket.filter(|_| ahead && payment.checked().stays_good(self.host.now())) {
+            return match self.queue(&payment, used, ticket, purchase).await {
+                Ok(receipt) => self.paid_answer(answer, (&receipt, None), Some(ticket.clone()), purchase),
+                Err(answer) => answer.into(),
+            };
+        }
+        match self.settle(&payment, used, ticket, patience, purchase).await {
+            Ok(receipt) => self.paid_answer(answer, (&receipt, Some(self.host.now())), ticket.cloned(), purchase),
+            Err(answer) => answer.into(),
+        }
+    }
+
+    /// Settles first, and then asks the origin (x402 `paymentFlow: "upfront"`): what the origin fails to give stays
+    /// owed.
+    async fn buy_upfront<R: Request, O: Origin>(
+        &self,
+        payment: CheckedPayment,
+        ticket: Option<Ticket>,
+        purchase: &Purchase<'_, R>,
+        origin: &O,
+    ) -> Answer<O::Answer> {
+        let table = purchase.visit.table;
+        let Some(payment) = self.facilitators().trust(table.facilitators(), payment) else {
+            return self.release(ticket.as_ref(), answer::facilitator_unreachable()).await.into();
+        };
+        match self.settle(&payment, None, ticket.as_ref(), table.facilitator_timeout(), purchase).await {
+            Ok(receipt) => self.deliver(ticket, (&receipt, self.host.now()), purchase, origin).await,
+            Err(answer) => answer.into(),
+        }
+    }
+
+    /// What the origin says was used, at most what was signed.
+    fn used<R: Request>(&self, answer: &impl OriginAnswer, purchase: &Purchase<'_, R>) -> Amount {
+        let Purchase { visit, challenge, ref paid, .. } = *purchase;
+        let decimals = visit.table.ticker_and_decimals(paid.network, paid.asset).map(|(_, decimals)| decimals);
+        let usage = usage(answer, paid.amount, decimals);
+        for remark in usage.remarks {
+            self.host.fault(&format!("origin: {}: {remark}", challenge.route_key()));
+        }
+        usage.amount
+    }
+
+    /// Nothing was used: nothing moves, and the authorization is spent all the same. Its facilitator alone could
+    /// settle it, and is not asked to.
+    async fn for_nothing<R: Request, A: OriginAnswer>(
+        &self,
+        payment: &VerifiedPayment,
+        answer: A,
+        ticket: Option<&Ticket>,
+        purchase: &Purchase<'_, R>,
+    ) -> Answer<A> {
+        let receipt = payment.nothing_charged();
+        if let (Some(ledger), Some(ticket)) = (self.ledger, ticket) {
+            let outcome = Box::new(Outcome::Settled(receipt.clone()));
+            match ticket.tell(ledger, |hold| Command::Close { hold, outcome }).await {
+                Ok(Reply::Done) => {}
+                // Our lease ended and somebody else has the payment now.
+                Ok(_) => return answer::in_progress(1).into(),
+                Err(_) => return self.ledger_down(),
+            }
+        }
+        self.paid_answer(answer, (&receipt, Some(self.host.now())), ticket.cloned(), purchase)
+    }
+
+    /// What only a facilitator knows of a payment; else the answer to it.
+    async fn verify<R: Request>(
+        &self,
+        payment: CheckedPayment,
+        purchase: &Purchase<'_, R>,
+    ) -> Result<VerifiedPayment, OurAnswer> {
+        let table = purchase.visit.table;
+        let within = table.facilitator_timeout().saturating_sub(KEPT_FOR_SETTLING);
+        match self.facilitators().verify(table.facilitators(), payment, within).await {
+            Verification::Verified(payment) => Ok(payment),
+            Verification::Refused(reason) => {
+                Err(purchase.challenge.refused(&Refusal::Facilitator(reason), purchase.version))
+            }
+            Verification::Unreachable => Err(answer::facilitator_unreachable()),
+            Verification::Nonsense => {
+                self.host.fault("verify: no facilitator gave an x402 answer");
+                Err(answer::facilitator_nonsense())
+            }
+        }
+    }
+
+    /// Writes that the origin is asked, before it is.
+    async fn serve_now(&self, ticket: Option<&Ticket>) -> Result<(), OurAnswer> {
+        let (Some(ledger), Some(ticket)) = (self.ledger, ticket) else { return Ok(()) };
+        match ticket.tell(ledger, |hold| Command::Serve { hold }).await {
+            Ok(Reply::Done) => Ok(()),
+            // Our lease ended and somebody else has the payment now.
+            Ok(_) => Err(answer::in_progress(1)),
+            Err(_) => {
+                self.host.fault("the ledger cannot be reached; not charged");
+                Err(answer::ledger_down())
+            }
+        }
+    }
+
+    /// Nobody pays for an error, for "you have it already", nor for being sent to another priced page, where
+    /// the client pays.
+    pub(super) fn is_free_of_charge<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> bool {
+        match self.redirect(answer, visit) {
+            Some(Destination::Here { path, .. }) => visit.is_priced(&path),
+            Some(Destination::Elsewhere) => false,
+            None => answer.status() >= 400 || answer.status() == 304,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The way out of what is paid.
+
+use crate::{
+    ledger::Command,
+    origin::{paid_answer_edits, paid_forward, relayed_answer_edits},
+    ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
+    time::UnixTime,
+    x402::SettlementResponse,
+};
+
+use super::{Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, answer, purchase::Purchase};
+
+impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
+    /// Asks the origin for what is paid already. If it fails, the content stays owed.
+    pub(super) async fn deliver<R: Request, O: Origin>(
+        &self,
+        ticket: Option<Ticket>,
+        (receipt, since): (&SettlementResponse, UnixTime),
+        purchase: &Purchase<'_, R>,
+        origin: &O,
+    ) -> Answer<O::Answer> {
+        let visit = purchase.visit;
+        let failed = match origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN).await {
+            Ok(answer) if !self.is_free_of_charge(&answer, visit) => {
+                return self.paid_answer(answer, (receipt, Some(since)), ticket, purchase);
+            }
+            Ok(answer) => {
+                let mut edits = self.hide_origin(&answer, visit, relayed_answer_edits());
+                edits.set.push(answer::receipt(receipt, purchase.version));
+                Answer::Origins { answer, edits, delivery: None }
+            }
+            Err(error) => {
+                self.host.fault(&format!("origin: {error}; paid already, still owed"));
+                answer::owed(error).into()
+            }
+        };
+        if let Some(ticket) = ticket {
+            self.note(&ticket, |hold| Command::Delivered { hold, whole: false }).await;
+        }
+        failed
+    }
+
+    /// The origin's answer with the receipt, and with a pass where the money is there `since`.
+    pub(super) fn paid_answer<R: Request, A: OriginAnswer>(
+        &self,
+        answer: A,
+        (receipt, since): (&SettlementResponse, Option<UnixTime>),
+        delivery: Option<Ticket>,
+        purchase: &Purchase<'_, R>,
+    ) -> Answer<A> {
+        let mut edits = paid_answer_edits(answer.header("Cache-Control").as_deref());
+        edits = self.hide_origin(&answer, purchase.visit, edits);
+        edits.set.push(answer::receipt(receipt, purchase.version));
+        edits.set.extend(answer::exposed_to_browsers(&answer));
+        let pass_since =
+            |since| self.sell_pass(purchase.challenge.quote(), &purchase.paid, since, purchase.visit, &mut edits);
+        let pass = since.and_then(pass_since);
+        let delivery = delivery.map(|ticket| ticket.with_pass(pass));
+        Answer::Origins { answer, edits, delivery }
+    }
+}

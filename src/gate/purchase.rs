@@ -1,0 +1,72 @@
+//! What a payment buys.
+
+use crate::{
+    ledger::{Exposure, Sale, Wish, budget_name},
+    origin::Paid,
+    ports::Request,
+    prices::{Settle, Verify},
+    schemes::{CheckedPayment, Proof},
+    x402::{PaymentRequirements, X402Version},
+};
+
+use super::{Visit, answer::Challenge};
+
+/// What is bought: the same for the first attempt and for every later one.
+pub(super) struct Purchase<'a, R> {
+    pub(super) visit: &'a Visit<'a, R>,
+    pub(super) challenge: &'a Challenge<'a>,
+    pub(super) version: X402Version,
+    pub(super) paid: Paid,
+}
+
+impl<R: Request> Purchase<'_, R> {
+    /// The route's key in the price document.
+    pub(super) fn route(&self) -> &str {
+        self.challenge.route_key()
+    }
+
+    /// What is bought, for the owner's books.
+    pub(super) fn sale(&self, requirements: &PaymentRequirements, prices: Option<&str>) -> Sale {
+        let Purchase { visit, paid, .. } = self;
+        Sale {
+            id: paid.idempotency_key.clone(),
+            host: visit.target.authority.to_ascii_lowercase(),
+            route: self.route().to_owned(),
+            method: visit.request.method(),
+            payer: paid.payer.to_string(),
+            pay_to: requirements.pay_to().to_string(),
+            network: paid.network.to_string(),
+            asset: paid.asset.to_string(),
+            amount: paid.amount.to_string(),
+            prices: prices.unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// What may come first for this payment: `/verify` or the origin.
+    pub(super) fn wish(&self, payment: &CheckedPayment) -> Wish {
+        let policy = self.challenge.quote().route.policy();
+        match (payment.proof(), policy.verify) {
+            // The money comes first, and nothing is verified.
+            _ if policy.settle == Settle::Upfront => Wish::VerifyFirst,
+            (Proof::Deferred(_), _) | (_, Verify::Always) => Wish::VerifyFirst,
+            (Proof::Recovered, Verify::Never) => Wish::Trust,
+            (Proof::Recovered, Verify::Auto) => Wish::Auto { safe: self.visit.only_reads() },
+        }
+    }
+
+    /// What the answer may take of the route's budget, where it may leave before the money comes; `holder` is the
+    /// payer's object.
+    pub(super) fn exposure(&self, requirements: &PaymentRequirements, holder: &str) -> Option<Exposure> {
+        let Purchase { visit, challenge, paid, .. } = self;
+        let route = challenge.quote().route;
+        let (_, decimals) = visit.table.ticker_and_decimals(paid.network, paid.asset)?;
+        let max = route.policy().max_exposure.as_ref()?.in_token(decimals)?;
+        Some(Exposure {
+            budget: budget_name(route.host().unwrap_or_default(), route.key(), paid.network, paid.asset),
+            holder: holder.to_owned(),
+            payer: max.payer,
+            route: max.route,
+            amount: requirements.amount(),
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Answers that leave ahead of their money: what they may cost is set aside, comes back, or is lost.
+
+use crate::{
+    ledger::{BudgetCommand, Command, Exposure, Payment, Plan, Presentation, Reply, State, set_aside},
+    ports::{Background, Budgets, Clock, Fetch, Journal},
+};
+
+use super::{Clerk, PaymentStore};
+
+impl<S, F, H, B> Clerk<S, F, H, B>
+where
+    S: PaymentStore + 'static,
+    F: Fetch + 'static,
+    H: Background + Clock + Journal + 'static,
+    B: Budgets + 'static,
+{
+    /// Decides what comes first, writes it down where it is the origin, and sets aside what the answer may cost where it
+    /// need not wait for the money: that only of a payer in good standing.
+    pub(super) fn planned(&self, nonce: &str, hold: u32, presentation: &Presentation) -> Result<Reply, S::Error> {
+        let (standing, now) = (self.store.standing()?, self.host.now());
+        let ahead = match presentation.exposure.as_ref().filter(|_| standing.good) {
+            None => false,
+            Some(exposure) => {
+                let mut slices = self.store.slices()?;
+                let taken = slices.take(exposure, now);
+                if taken {
+                    self.store.keep_slices(&slices)?;
+                }
+                taken
+            }
+        };
+        let plan = standing.plan(presentation.wish, ahead);
+        let first = plan != Plan::VerifyFirst;
+        if first {
+            self.apply(nonce, Command::Serve { hold })?;
+            self.store.keep_standing(&standing.after_run(now))?;
+        }
+        if let Some(payment) = self.store.load(nonce)?.filter(|_| first || ahead) {
+            self.store.save(nonce, &Payment { unverified: first, set_aside: ahead, ..payment })?;
+        }
+        Ok(Reply::Held { hold, plan, ahead })
+    }
+
+    /// What a payment had set aside comes back when it is settled, or when nothing has left unpaid.
+    pub(super) fn give_back(&self, before: Option<&Payment>, after: Option<&Payment>) -> Result<(), S::Error> {
+        let (Some(exposure), None) = (before.and_then(set_aside), after.and_then(set_aside)) else { return Ok(()) };
+        let mut slices = self.store.slices()?;
+        let released = after.is_none_or(|payment| payment.state == State::Released);
+        if released && before.is_some_and(|payment| payment.ahead.is_some()) {
+            slices.lose(exposure);
+        } else {
+            slices.give_back(exposure);
+        }
+        self.store.keep_slices(&slices)
+    }
+
+    /// Once a payment has come to an end, while nobody waits: tells its budget what was lost, or leases what the next
+    /// one may take.
+    pub(super) async fn balance(&self, exposure: &Exposure, lost: bool) {
+        let holder = exposure.holder.clone();
+        let command = if lost {
+            self.host.fault(&format!("settle: an answer has left that is not paid: {} of {holder}", exposure.amount));
+            BudgetCommand::Lost { holder, amount: exposure.amount }
+        } else {
+            let wanted = self.store.slices().ok().and_then(|slices| slices.wants(exposure, self.host.now()));
+            let Some(wanted) = wanted else { return };
+            BudgetCommand::Lease { holder, wanted, limit: exposure.route }
+        };
+        let Ok(leased) = self.budgets.budget(&exposure.budget, command).await else {
+            // Nothing more leaves unpaid than what is leased already.
+            return self.host.fault("the budget of a route cannot be reached");
+        };
+        let kept = self.store.slices().and_then(|mut slices| {
+            slices.leased(exposure, leased, self.host.now());
+            self.store.keep_slices(&slices)
+        });
+        if let Err(error) = kept {
+            self.host.fault(&format!("ledger: {error}"));
+        }
+    }
+}
