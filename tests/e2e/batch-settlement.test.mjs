@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { BatchSettlementEvmScheme as ClientScheme } from "@x402/evm/batch-settlement/client";
-import { BatchSettlementEvmScheme as ServerScheme } from "@x402/evm/batch-settlement/server";
 import { x402Client, wrapFetchWithPayment } from "@x402/fetch";
 import { encodeAbiParameters, hashDomain, hashTypedData, keccak256, parseAbi, parseEventLogs } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
@@ -11,11 +10,8 @@ import { keys } from "../../dev/local/accounts.mjs";
 import { BATCH_SETTLEMENT, ERC3009_DEPOSIT_COLLECTOR, PERMIT2_DEPOSIT_COLLECTOR, USDC, startChain } from "../../dev/local/chain.mjs";
 import { startFacilitator } from "../../dev/local/facilitator.mjs";
 import { settlementAbi, settlementOf } from "./channels.mjs";
-import { startOfficialServer } from "./official-server.mjs";
+import { DELAY, PRICE, startShop } from "./official-server.mjs";
 
-const NETWORK = "eip155:84532";
-const PRICE = 100n;
-const DELAY = 900;
 const DOMAIN = { name: "x402 Batch Settlement", version: "1", chainId: 84532, verifyingContract: BATCH_SETTLEMENT };
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const newAccount = () => privateKeyToAccount(generatePrivateKey());
@@ -198,20 +194,6 @@ function highS(signature) {
   return `0x${r}${(ORDER - s).toString(16).padStart(64, "0")}${(v === 27 ? 28 : 27).toString(16)}`;
 }
 
-/** A site whose `/quote` is sold by channels, by the official server, to a new receiver. */
-async function startShop({ authorizer, extra = {} } = {}) {
-  const receiver = newAccount();
-  const scheme = new ServerScheme(receiver.address, { withdrawDelay: DELAY, receiverAuthorizerSigner: authorizer });
-  const shop = { receiver, scheme, served: 0, fails: false };
-  const accepts = { scheme: "batch-settlement", network: NETWORK, payTo: receiver.address, price: { amount: String(PRICE), asset: USDC, extra: { name: "USDC", version: "2", ...extra } }, maxTimeoutSeconds: 60 };
-  const server = await startOfficialServer({
-    facilitatorUrl: facilitator.url, network: NETWORK, schemes: [scheme], routes: { "GET /quote": { accepts } },
-    answer: () => (shop.fails ? { status: 500, body: { error: "broken" } } : { body: { quote: (shop.served += 1) } }),
-  });
-  const manager = scheme.createChannelManager(server.facilitator, NETWORK, USDC);
-  return { ...shop, shop, manager, url: `${server.url}/quote`, stop: server.stop };
-}
-
 async function newBuyer(options) {
   const payer = newAccount();
   await chain.mint(payer.address, 10_000n);
@@ -229,7 +211,7 @@ const configOf = async ({ scheme }, url) => {
 describe("the official client, server and facilitator", () => {
   for (const [whose, authorizer] of [["the server's own key", newAccount()], ["the facilitator's key", undefined]]) {
     it(`run a channel from its deposit to its refund, claimed by ${whose}`, async () => {
-      const shop = await startShop({ authorizer });
+      const shop = await startShop(facilitator, { authorizer });
       try {
         const buyer = await newBuyer();
         const start = calls.length;
@@ -249,7 +231,7 @@ describe("the official client, server and facilitator", () => {
           assert.equal(transaction, "");
         }
         assert.deepEqual(callsSince(start), ["verify deposit", "settle deposit"]);
-        assert.equal(shop.shop.served, 5);
+        assert.equal(shop.served, 5);
         assert.equal((await settlement.state(config)).totalClaimed, 0n);
 
         const { claims, settle } = await shop.manager.claimAndSettle();
@@ -267,7 +249,7 @@ describe("the official client, server and facilitator", () => {
         assert.deepEqual(await settlement.state(config), { balance: 600n, totalClaimed: 600n, withdrawal: 0n, withdrawRequestedAt: 0, refundNonce: 1n });
         await shop.manager.settle();
         assert.deepEqual(await balances(buyer, shop.receiver), [9400n, 600n]);
-        assert.equal(shop.shop.served, 6);
+        assert.equal(shop.served, 6);
       } finally {
         shop.stop();
       }
@@ -275,7 +257,7 @@ describe("the official client, server and facilitator", () => {
   }
 
   it("open a channel by Permit2", async () => {
-    const shop = await startShop({ extra: { assetTransferMethod: "permit2" } });
+    const shop = await startShop(facilitator, { extra: { assetTransferMethod: "permit2" } });
     try {
       const buyer = await newBuyer();
       await chain.approvePermit2(buyer.payer, 1000n);
@@ -289,13 +271,13 @@ describe("the official client, server and facilitator", () => {
   });
 
   it("charge nothing when the site fails, and take the same voucher again", async () => {
-    const shop = await startShop();
+    const shop = await startShop(facilitator);
     try {
       const buyer = await newBuyer();
       assert.equal((await buyer.pay(shop.url)).status, 200);
-      shop.shop.fails = true;
+      shop.fails = true;
       assert.equal((await buyer.pay(shop.url)).status, 500);
-      shop.shop.fails = false;
+      shop.fails = false;
       assert.equal(receiptOf(await buyer.pay(shop.url)).extra.channelState.chargedCumulativeAmount, "200");
     } finally {
       shop.stop();
@@ -304,7 +286,7 @@ describe("the official client, server and facilitator", () => {
 
   // Last: the chain's clock does not come back.
   it("a payer who withdraws waits, and gets what was not claimed", async () => {
-    const shop = await startShop();
+    const shop = await startShop(facilitator);
     try {
       const buyer = await newBuyer();
       for (let call = 0; call < 3; call++) assert.equal((await buyer.pay(shop.url)).status, 200);
