@@ -14,8 +14,8 @@ where Permit2 may not move its money yet, it is let.
   --scheme    ${SCHEMES.join(", ")}; without it the first that is offered
   --times     pays so many times, one after the other
   --refund    gets back what is left in the channel of <url>
-  --method    the request's method (default: GET)
   --data      the request's body
+  --method    the request's method (default: GET, with --data POST)
 
 A payment channel (batch-settlement) is opened by the first payment and stays open: what was
 signed for it is kept in .wrangler/state/channels, one file for each channel. A lost
@@ -29,7 +29,7 @@ Exit codes: 0 paid and answered, 1 not, 2 usage.`;
 
 const options = read();
 const { url } = options;
-const request = { method: options.method, body: options.data };
+const request = { method: options.method, body: options.data, headers: isJson(options.data) ? { "Content-Type": "application/json" } : {} };
 const required = await ask();
 
 needPackages();
@@ -79,7 +79,15 @@ function read() {
     if (![undefined, "batch-settlement"].includes(values.scheme)) fail(`only channels are refunded: --refund and --scheme ${values.scheme} exclude each other\n\n${HELP}`, 2);
     values.scheme = "batch-settlement";
   }
-  return { ...values, method: values.method ?? "GET", times, url };
+  return { ...values, method: values.method ?? (values.data === undefined ? "GET" : "POST"), times, url };
+}
+
+function isJson(text) {
+  try {
+    return text !== undefined && typeof JSON.parse(text) === "object";
+  } catch {
+    return false;
+  }
 }
 
 /** What the URL asks for: the header of its 402. */
