@@ -128,6 +128,13 @@ fn every_example_does_what_its_recipe_says() {
         ),
         ("own-token", vec![("GET", "https://a.example/premium/x", &[], nobody(), "10000000000000000")]),
         (
+            "many-calls",
+            vec![
+                ("GET", "https://a.example/v1/quotes/ACME", &[], nobody(), "100"),
+                ("GET", "https://a.example/v1", &[], nobody(), "free"),
+            ],
+        ),
+        (
             "observe",
             vec![
                 ("GET", "https://a.example/articles/1", &[], nobody(), "observed"),

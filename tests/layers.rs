@@ -17,13 +17,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("transports", &["x402"]),
     ("extensions", &["evm"]),
     ("ledger", &["evm", "money", "network", "time", "x402"]),
-    ("ports", &["client", "ledger", "time"]),
+    ("channels", &["evm", "network", "schemes", "time"]),
+    ("ports", &["channels", "client", "ledger", "time"]),
     ("prices", &["client", "evm", "metering", "money", "network", "time", "schemes", "transports", "x402"]),
     ("chain", &["evm", "money", "ports", "schemes", "x402"]),
     ("facilitator", &["evm", "money", "network", "time", "schemes", "x402", "ports", "chain"]),
     // The ledger's work with facilitators.
     ("settlement", &["time", "x402", "ledger", "ports", "facilitator"]),
-    ("books", &["money", "network", "time", "ledger", "ports", "chain"]),
+    // The same with what channels owe.
+    ("claims", &["chain", "channels", "evm", "facilitator", "network", "ports", "schemes", "time", "x402"]),
+    ("books", &["channels", "money", "network", "time", "ledger", "ports", "chain"]),
     // A redirect is read like a request: the target and its dot segments are the price room's.
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
     ("page", &["money", "schemes", "x402"]),
@@ -32,6 +35,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "gate",
         &[
+            "chain",
+            "channels",
             "client",
             "evm",
             "metering",

@@ -142,8 +142,8 @@ fn each_mistake_is_told() {
         ),
         (r#"{"/x": {}}"#, "/routes/~1x: price is missing: write \"$0.01\", or {asset, amount} in atomic units"),
         (
-            r#"{"/x": {"price": "1", "scheme": "batch-settlement"}}"#,
-            "/routes/~1x/scheme: the scheme must be \"exact\" or \"upto\"; others are not offered by this version (found \"batch-settlement\")",
+            r#"{"/x": {"price": "1", "scheme": "barter"}}"#,
+            "/routes/~1x/scheme: the scheme must be \"exact\", \"upto\" or \"batch-settlement\"; others are not offered by this version (found \"barter\")",
         ),
         (
             r#"{"/x": {"price": "1", "maxTimeoutSeconds": 5}}"#,
@@ -164,6 +164,22 @@ fn each_mistake_is_told() {
         (
             r#"{"/x": {"price": "1", "scheme": "upto", "extra": {"facilitatorAddress": "somebody"}}}"#,
             "/routes/~1x/extra: facilitatorAddress is the address from which the facilitator settles; leave it out to have it asked for",
+        ),
+        (
+            r#"{"/x": {"price": "1", "scheme": "batch-settlement", "withdrawDelay": 899}}"#,
+            "/routes/~1x/withdrawDelay: withdrawDelay is whole seconds, 900 to 2592000: how long a payer who leaves has to wait",
+        ),
+        (
+            r#"{"/x": {"price": "1", "scheme": "batch-settlement", "minDeposit": "$0.5"}}"#,
+            "/routes/~1x/minDeposit: minDeposit is what a client should put into its channel at once, such as \"$1\": not less than the price, and below 2^128 atomic units",
+        ),
+        (
+            r#"{"/x": {"price": "1", "scheme": "batch-settlement", "extra": {"receiverAuthorizer": "me"}}}"#,
+            "/routes/~1x: receiverAuthorizer is the address whose key signs claims; leave it out to use the secret RECEIVER_AUTHORIZER_KEY, or the facilitator's",
+        ),
+        (
+            r#"{"/x": {"price": "1", "minDeposit": "$5"}}"#,
+            "/routes/~1x/minDeposit: minDeposit belongs to offers of the scheme \"batch-settlement\" (found \"$5\")",
         ),
         (r#"{"/x": {"price": "1", "price": "2"}}"#, "/routes/~1x/price: this key is written twice; keep one"),
         (r#"{"/x": {"price": "1"}, "/x": {"price": "2"}}"#, "/routes/~1x: this key is written twice; keep one"),

@@ -1,17 +1,19 @@
 // A local chain that looks like Base Sepolia: anvil, with TestUSDC at the address of USDC there, Permit2 and the x402
-// proxies at theirs.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+// contracts at theirs.
 import { createTestClient, createWalletClient, http, parseAbi, publicActions } from "viem";
 import { nonceManager, privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
 import { start } from "../tools.mjs";
 import { keys, payer } from "./accounts.mjs";
+import { compiled, permit2 } from "./contracts.mjs";
 
 export const USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 export const PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
 const EXACT_PROXY = "0x402085c248EeA27D92E8b30b2C58ed07f9E20001";
 const UPTO_PROXY = "0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002";
+export const BATCH_SETTLEMENT = "0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003";
+export const ERC3009_DEPOSIT_COLLECTOR = "0x4020806089470a89826cB9fB1f4059150b550004";
+export const PERMIT2_DEPOSIT_COLLECTOR = "0x4020425FAf3B746C082C2f942b4E5159887B0005";
 const MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11";
 export const tokenAbi = parseAbi([
   "function balanceOf(address) view returns (uint256)",
@@ -23,28 +25,16 @@ export const tokenAbi = parseAbi([
   "event Transfer(address indexed from, address indexed to, uint256 value)",
 ]);
 
-const read = (file) => readFileSync(new URL(file, import.meta.url), "utf8");
-
-/** The runtime code of our own contracts. */
-function compile() {
-  const solc = createRequire(import.meta.url)("solc");
-  const files = ["TestUSDC.sol", "X402Proxies.sol"];
-  const input = {
-    language: "Solidity",
-    sources: Object.fromEntries(files.map((file) => [file, { content: read(file) }])),
-    settings: { optimizer: { enabled: true }, viaIR: true, outputSelection: { "*": { "*": ["evm.deployedBytecode.object"] } } },
-  };
-  const { contracts, errors = [] } = JSON.parse(solc.compile(JSON.stringify(input)));
-  const fatal = errors.filter(({ severity }) => severity === "error");
-  if (fatal.length > 0) throw new Error(fatal.map(({ formattedMessage }) => formattedMessage).join("\n"));
-  const code = (file, name) => `0x${contracts[file][name].evm.deployedBytecode.object}`;
-  return [
-    [USDC, code("TestUSDC.sol", "TestUSDC")],
-    [MULTICALL3, code("TestUSDC.sol", "Multicall3")],
-    [EXACT_PROXY, code("X402Proxies.sol", "X402ExactPermit2Proxy")],
-    [UPTO_PROXY, code("X402Proxies.sol", "X402UptoPermit2Proxy")],
-  ];
-}
+/** Our own contracts set nothing in a constructor, so that their code is all there is to place. */
+const places = {
+  TestUSDC: USDC,
+  Multicall3: MULTICALL3,
+  X402ExactPermit2Proxy: EXACT_PROXY,
+  X402UptoPermit2Proxy: UPTO_PROXY,
+  X402BatchSettlement: BATCH_SETTLEMENT,
+  ERC3009DepositCollector: ERC3009_DEPOSIT_COLLECTOR,
+  Permit2DepositCollector: PERMIT2_DEPOSIT_COLLECTOR,
+};
 
 /**
  * Runs a contract's constructor at the address itself: Permit2 keeps its domain separator, which has the address in it,
@@ -60,8 +50,9 @@ async function construct(chain, address, creationCode) {
 export async function startChain({ port }) {
   const { anvil, url } = await startAnvil(port);
   const chain = createTestClient({ mode: "anvil", chain: baseSepolia, transport: http(url), pollingInterval: 50 }).extend(publicActions);
-  for (const [address, bytecode] of compile()) await chain.setCode({ address, bytecode });
-  await construct(chain, PERMIT2, JSON.parse(read("permit2.json")).creationCode);
+  const code = compiled();
+  for (const [name, address] of Object.entries(places)) await chain.setCode({ address, bytecode: code[name] });
+  await construct(chain, PERMIT2, permit2().creationCode);
 
   const wallet = createWalletClient({ account: privateKeyToAccount(keys.minter, { nonceManager }), chain: baseSepolia, transport: http(url) });
   const mint = async (to, value) => {

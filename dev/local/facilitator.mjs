@@ -2,6 +2,7 @@
 import { createServer } from "node:http";
 import { x402Facilitator } from "@x402/core/facilitator";
 import { toFacilitatorEvmSigner } from "@x402/evm";
+import { BatchSettlementEvmScheme } from "@x402/evm/batch-settlement/facilitator";
 import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
 import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
 import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
@@ -13,9 +14,11 @@ import { keys } from "./accounts.mjs";
 /**
  * Starts it. `onCall(operation, body, request)` sees each call and may answer in its place by returning
  * `{status, body}` or `{status, text}`, `"drop"` to close the connection, or `"hang"` to say nothing at all;
- * undefined lets it go on. `onSupported` may change what `/supported` says.
+ * undefined lets it go on. `onSupported` may change what `/supported` says. With `authorizer`, a private key, it signs
+ * claims and refunds of payment channels for servers that have no key of their own, and says so in `/supported`;
+ * undefined: it does not.
  */
-export async function startFacilitator({ port, chainUrl, onCall = () => undefined, onSupported = (supported) => supported }) {
+export async function startFacilitator({ port, chainUrl, authorizer = keys.receiverAuthorizer, onCall = () => undefined, onSupported = (supported) => supported }) {
   const account = privateKeyToAccount(keys.facilitator, { nonceManager });
   const client = createWalletClient({ account, chain: baseSepolia, transport: http(chainUrl), pollingInterval: 50 }).extend(publicActions);
   const signer = toFacilitatorEvmSigner(
@@ -33,6 +36,7 @@ export async function startFacilitator({ port, chainUrl, onCall = () => undefine
   const facilitator = new x402Facilitator()
     .register("eip155:84532", new ExactEvmScheme(signer))
     .register("eip155:84532", new UptoEvmScheme(signer))
+    .register("eip155:84532", new BatchSettlementEvmScheme(signer, authorizer && privateKeyToAccount(authorizer)))
     .registerExtension({ key: "eip2612GasSponsoring" })
     .registerV1("base-sepolia", new ExactEvmSchemeV1(signer));
 

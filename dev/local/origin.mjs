@@ -1,12 +1,13 @@
-// The site behind the paywall, for trying it out: an article, an API, a stream of events, a model that is paid by use.
+// The site behind the paywall, for trying it out: an article, two APIs, a stream of events, a model that is paid by use.
 import { createServer } from "node:http";
+import { generate } from "./model.mjs";
 
 const page = (title, text) => `<!doctype html><meta charset="utf-8"><title>${title}</title><h1>${title}</h1><p>${text}</p>`;
 
 const routes = {
   "/": (response) => {
     response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
-    response.end(page("A demo site", `Free. <a href="/articles/42">/articles/42</a> costs one cent, <a href="/api/weather">/api/weather</a> a tenth of one, <a href="/events">/events</a> two cents; <a href="/generate?prompt=hello">/generate</a> what it uses, five cents at most.`));
+    response.end(page("A demo site", `Free. <a href="/articles/42">/articles/42</a> costs one cent, <a href="/api/weather">/api/weather</a> a tenth of one, <a href="/quote">/quote</a> a hundredth, <a href="/events">/events</a> two cents; <a href="/generate?prompt=hello">/generate</a> what it uses, five cents at most.`));
   },
   "/articles/42": (response, request) => {
     response.writeHead(200, { "content-type": "text/html; charset=utf-8", "cache-control": "max-age=60" });
@@ -16,16 +17,11 @@ const routes = {
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify({ place: "Lisbon", celsius: 21 }));
   },
-  // Like a language model: every word of the prompt and of the answer costs 100 units, a hundredth of a cent.
-  "/generate": (response, request) => {
-    const prompt = new URL(request.url, "http://localhost").searchParams.get("prompt") ?? "";
-    const words = (text) => text.split(/\s+/).filter(Boolean);
-    const answer = `You said: ${words(prompt).reverse().join(" ")}`;
-    const usage = { input_tokens: words(prompt).length, output_tokens: words(answer).length };
-    const amount = String(100 * (usage.input_tokens + usage.output_tokens));
-    response.writeHead(200, { "content-type": "application/json", "settlement-overrides": JSON.stringify({ amount }) });
-    response.end(JSON.stringify({ answer, usage }));
+  "/quote": (response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ symbol: "X402", dollars: (100 + Math.sin(Date.now() / 60_000)).toFixed(4) }));
   },
+  "/generate": generate,
   "/events": (response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
     let count = 0;
@@ -41,7 +37,8 @@ const routes = {
 export async function startOrigin({ port }) {
   const server = createServer((request, response) => {
     const answer = routes[new URL(request.url, "http://localhost").pathname];
-    if (answer) return answer(response, request);
+    // A client that goes away while it is sending is nothing to fall over.
+    if (answer) return Promise.resolve(answer(response, request)).catch(() => response.destroy());
     response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
   });
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));

@@ -3,10 +3,12 @@
 //! Only reads. Specification: Ethereum JSON-RPC, EIP-3009, Permit2.
 
 mod authorization;
+mod channel;
 mod permit2;
 mod rpc;
 mod transfers;
 
 pub use authorization::{OnChain, Question, authorization};
+pub use channel::{ChannelOnChain, channels};
 pub use rpc::{Hex, block_number};
 pub use transfers::{Transfer, transfers};

@@ -75,7 +75,7 @@ async fn charge(metering: &Metering, ended: Ended, ticket: &Ticket, ledger: &Led
         Host.fault(&format!("origin: {remark}"));
     }
     for pause in PAUSES.into_iter().map(Some).chain([None]) {
-        if ticket.tell(ledger, metering.clone().end(ended, Host.now())).await.is_ok() {
+        if metering.end(ended, Host.now(), ticket, ledger).await.is_ok() {
             return;
         }
         match pause {

@@ -75,9 +75,9 @@ async fn serve(request: IncomingRequest, env: Env, context: Context) -> worker::
         origin_url: bindings.origin.url(),
     };
     let answer = gate.serve(&request, &bindings.origin.of(&request)).await;
-    // A 402 for Permit2 says what only they know: they are asked before the first one is needed.
-    let by_permit2 = || prices.table().is_some_and(PriceTable::offers_permit2);
-    if http::carries_payment(|name| request.header(name)) || by_permit2() {
+    // A 402 for Permit2 or a channel says what only they know: they are asked before the first one is needed.
+    let asks = || prices.table().is_some_and(PriceTable::asks_facilitators);
+    if http::carries_payment(|name| request.header(name)) || asks() {
         learn_facilitators(&prices, env.unchecked_ref(), &context);
     }
     if matches!(answer, Answer::Ours(_)) {

@@ -143,6 +143,13 @@ impl Uint256 {
         self.0[..16].iter().all(|byte| *byte == 0)
     }
 
+    /// The number in 64 bits, where it fits.
+    pub fn to_u64(self) -> Option<u64> {
+        let (high, low) = self.0.split_at(24);
+        let fits = high.iter().all(|byte| *byte == 0);
+        low.try_into().ok().filter(|_| fits).map(u64::from_be_bytes)
+    }
+
     /// Reads `0x` and 1 to 64 hexadecimal digits, as some clients write a nonce.
     pub fn from_hex(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("0x").filter(|digits| (1..=64).contains(&digits.len()))?;

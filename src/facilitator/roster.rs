@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     evm::Address,
-    schemes::upto,
+    schemes::{batch_settlement::RECEIVER_AUTHORIZER, upto},
     time::UnixTime,
     x402::{SupportedKind, SupportedResponse, is_network},
 };
@@ -82,8 +82,13 @@ impl Supported {
 
     /// The address that payments of a kind are to name.
     fn facilitator_address(&self, wanted: &SupportedKind) -> Option<Address> {
+        self.named(wanted, upto::FACILITATOR_ADDRESS)
+    }
+
+    /// An address in the `extra` of a kind.
+    fn named(&self, wanted: &SupportedKind, key: &str) -> Option<Address> {
         let mut kinds = self.kinds.iter().filter(|(kind, _)| kind.includes(wanted));
-        kinds.find_map(|(_, extra)| read_address(extra.get(upto::FACILITATOR_ADDRESS)?))
+        kinds.find_map(|(_, extra)| read_address(extra.get(key)?))
     }
 
     /// Whether it settles from this address. Some have several, and name another one each time they are asked.
@@ -120,6 +125,24 @@ impl Roster {
         let mut known = urls.iter().filter_map(|url| standings.get(url)?.supported.as_ref()).peekable();
         known.peek()?;
         Some(known.any(|supported| supported.has(kind, address)))
+    }
+
+    /// The address whose key signs claims where the owner has no key: that of the first facilitator in order that
+    /// offers one.
+    pub fn receiver_authorizer(&self, urls: &[String], kind: &SupportedKind, now: UnixTime) -> Option<Address> {
+        self.in_use.set(true);
+        let in_order = self.in_order(urls, kind, now);
+        let standings = self.standings.borrow();
+        let supported = |url| standings.get(url).and_then(|standing| standing.supported.as_ref());
+        in_order.into_iter().filter_map(supported).find_map(|supported| supported.named(kind, RECEIVER_AUTHORIZER))
+    }
+
+    /// Whether one of the facilitators signs claims for this address. Nothing where none has said anything.
+    pub fn signs_claims_for(&self, urls: &[String], kind: &SupportedKind, address: Address) -> Option<bool> {
+        let standings = self.standings.borrow();
+        let mut known = urls.iter().filter_map(|url| standings.get(url)?.supported.as_ref()).peekable();
+        known.peek()?;
+        Some(known.any(|supported| supported.named(kind, RECEIVER_AUTHORIZER) == Some(address)))
     }
 
     /// Leaves those out that are known to settle from other addresses only, unless all do.

@@ -47,7 +47,7 @@ pub enum Inquiry {
 }
 
 /// The transaction is out and not yet mined.
-const PENDING: &str = "settlement_pending";
+pub(super) const PENDING: &str = "settlement_pending";
 
 /// Parts of codes that facilitators send when they lost sight of a transaction: it may still be mined. The official
 /// ones say *transaction failed* for whatever goes wrong while they send it, a lost answer of their node too.
@@ -63,7 +63,7 @@ const LOST_SIGHT: [&str; 8] = [
 ];
 
 /// Whether a code says that nothing was sent to the chain. Free text, such as a caught exception's, says nothing.
-fn precedes_broadcast(reason: &str) -> bool {
+pub(super) fn precedes_broadcast(reason: &str) -> bool {
     let code = reason.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     code && !reason.is_empty() && !LOST_SIGHT.iter().any(|part| reason.contains(part))
 }

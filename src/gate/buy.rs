@@ -9,7 +9,7 @@ use crate::{
     ledger::{Command, Outcome, Plan, Reply},
     metering::Meter,
     money::Amount,
-    origin::{Destination, paid_forward, relayed_answer_edits, usage},
+    origin::{Destination, relayed_answer_edits, usage},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::Settle,
     schemes::{CheckedPayment, Refusal},
@@ -18,6 +18,7 @@ use crate::{
 use super::{
     Answer, Gate, Metering, PAID_ORIGIN_WITHIN, Ticket, Visit,
     answer::{self, OurAnswer},
+    metering::Bill,
     purchase::Purchase,
 };
 
@@ -37,14 +38,12 @@ impl Next {
     pub(super) const VERIFY_FIRST: Self = Self { plan: Plan::VerifyFirst, ahead: false };
 }
 
-/// What of a payment is charged.
-enum Used {
-    /// All of it: the price is fixed.
-    Price,
-    /// So much of a maximum.
+/// What of a maximum is charged.
+pub(super) enum Used {
+    /// So much.
     Amount(Amount),
     /// That shows when the answer has ended.
-    AtTheEnd(Meter),
+    AtTheEnd(Box<Meter>),
 }
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
@@ -66,11 +65,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let ticket = ticket.as_ref();
         let begun = self.host.millis();
         let patience = visit.table.facilitator_timeout();
-        let mut forward = paid_forward(visit.forward(), &purchase.paid);
-        if purchase.ends_with_body(&payment) {
-            // Bytes are counted, and usage is read, as they are.
-            forward.edits.set.push(("Accept-Encoding", "identity".to_owned()));
-        }
+        let forward = purchase.forward(payment.is_metered());
         let ask_origin = || origin.send(forward, PAID_ORIGIN_WITHIN);
         let (payment, verifying, answer) = match plan {
             Plan::VerifyBeside if self.runs.begin(purchase.route(), self.host.now()) => {
@@ -123,20 +118,17 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return Answer::Origins { answer, edits, delivery: None };
         }
         let patience = patience.saturating_sub(Duration::from_millis(verifying)).max(KEPT_FOR_SETTLING);
-        let used = match self.used(&answer, payment.checked(), purchase) {
-            Used::Price => None,
-            Used::Amount(Amount::ZERO) => return self.for_nothing(&payment, answer, ticket, purchase).await,
-            Used::Amount(amount) => Some(amount),
-            Used::AtTheEnd(meter) => match ticket.filter(|_| ahead) {
+        let metered = payment.checked().is_metered();
+        let used = match metered.then(|| self.used(&answer, purchase.paid.amount, purchase)) {
+            None => None,
+            Some(Used::Amount(Amount::ZERO)) => return self.for_nothing(&payment, answer, ticket, purchase).await,
+            Some(Used::Amount(amount)) => Some(amount),
+            Some(Used::AtTheEnd(meter)) => match ticket.filter(|_| ahead) {
                 Some(ticket) => {
                     let receipt = payment.queued();
-                    let metering = Metering::new(meter, payment, visit.table.rpc(purchase.paid.network));
-                    return self.paid_answer(
-                        answer,
-                        (&receipt, None),
-                        Some(ticket.clone().metered(metering)),
-                        purchase,
-                    );
+                    let bill = Bill::Payment(payment, visit.table.rpc(purchase.paid.network).to_vec());
+                    let ticket = ticket.clone().metered(Metering::new(*meter, bill));
+                    return self.paid_answer(answer, (&receipt, None), Some(ticket), purchase);
                 }
                 // Nothing is set aside, so nothing may leave unpaid.
                 None => Some(purchase.paid.amount),
@@ -174,41 +166,38 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         }
     }
 
-    /// What was used, at most what was signed: as the origin says in a header, else as the route's `usage` has it.
-    fn used<R: Request>(
+    /// What was used of a `maximum`: as the origin says in a header, else as the route's `usage` has it.
+    pub(super) fn used<R: Request>(
         &self,
         answer: &impl OriginAnswer,
-        payment: &CheckedPayment,
+        maximum: Amount,
         purchase: &Purchase<'_, R>,
     ) -> Used {
-        if !payment.is_metered() {
-            return Used::Price;
-        }
         let Purchase { visit, challenge, ref paid, .. } = *purchase;
         let tell = |remark: &str| self.host.fault(&format!("origin: {}: {remark}", challenge.route_key()));
         let decimals = visit.table.ticker_and_decimals(paid.network, paid.asset).map(|(_, decimals)| decimals);
-        let said = usage(answer, paid.amount, decimals);
+        let said = usage(answer, maximum, decimals);
         said.remarks.into_iter().for_each(tell);
         if let Some(amount) = said.amount {
             return Used::Amount(amount);
         }
         let rule = challenge.quote().route.policy().usage.as_ref();
-        let (Some(rule), Some(decimals)) = (rule, decimals) else { return Used::Amount(paid.amount) };
+        let (Some(rule), Some(decimals)) = (rule, decimals) else { return Used::Amount(maximum) };
         if let Some(header) = rule.header() {
             let count = answer.header(header).and_then(|text| text.trim().parse().ok());
             let cost = count.and_then(|count| rule.units(count, decimals));
             match cost {
                 None => tell("the header of its usage is no whole number: the signed maximum is charged"),
-                Some(cost) if cost > paid.amount => {
+                Some(cost) if cost > maximum => {
                     tell("more was used than was signed: the signed maximum is charged");
                 }
                 Some(_) => {}
             }
-            return Used::Amount(cost.unwrap_or(paid.amount).min(paid.amount));
+            return Used::Amount(cost.unwrap_or(maximum).min(maximum));
         }
         let content_type = answer.header("Content-Type").unwrap_or_default();
         let is_event_stream = content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
-        rule.meter(decimals, is_event_stream).map_or(Used::Amount(paid.amount), Used::AtTheEnd)
+        rule.meter(decimals, is_event_stream).map_or(Used::Amount(maximum), |meter| Used::AtTheEnd(Box::new(meter)))
     }
 
     /// Nothing was used: nothing moves, and the authorization is spent all the same. Its facilitator alone could

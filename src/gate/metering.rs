@@ -1,12 +1,16 @@
 //! A payment whose amount is known when its answer has ended.
 
 use crate::{
+    channels::{self, Seen},
     facilitator::VerifiedPayment,
     ledger::{Command, Outcome},
     metering::Meter,
     money::Amount,
+    ports::{Ledger, LedgerDown},
     time::UnixTime,
 };
+
+use super::Ticket;
 
 /// How an answer's body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +25,30 @@ pub enum Ended {
 #[derive(Debug, Clone)]
 pub struct Metering {
     meter: Meter,
-    payment: VerifiedPayment,
-    rpc: Vec<String>,
+    bill: Bill,
+}
+
+/// What is charged to.
+#[derive(Debug, Clone)]
+pub(super) enum Bill {
+    /// An authorization, which is settled; where the chain is asked.
+    Payment(VerifiedPayment, Vec<String>),
+    /// A voucher that allows so much; with the deposit that was settled for it.
+    Voucher(Amount, Option<(String, Option<Seen>)>),
+}
+
+impl Bill {
+    const fn maximum(&self) -> Amount {
+        match self {
+            Self::Payment(payment, _) => payment.checked().requirements().amount(),
+            Self::Voucher(maximum, _) => *maximum,
+        }
+    }
 }
 
 impl Metering {
-    pub(super) fn new(meter: Meter, payment: VerifiedPayment, rpc: &[String]) -> Self {
-        Self { meter, payment, rpc: rpc.to_vec() }
+    pub(super) const fn new(meter: Meter, bill: Bill) -> Self {
+        Self { meter, bill }
     }
 
     /// The meter, to which the body is shown as it passes.
@@ -35,28 +56,48 @@ impl Metering {
         &mut self.meter
     }
 
-    /// What the ledger is told when the body has ended: to settle for what was used, at most what was signed, and for
-    /// that where the answer does not say. An origin that failed is not paid.
-    pub fn end(self, ended: Ended, now: UnixTime) -> impl FnOnce(u32) -> Command {
-        let maximum = self.payment.checked().requirements().amount();
+    /// Tells the ledger that the body has ended: to charge what was used, at most what was signed, and that where the
+    /// answer does not say. An origin that failed is not paid.
+    pub async fn end(
+        &self,
+        ended: Ended,
+        now: UnixTime,
+        ticket: &Ticket,
+        ledger: &impl Ledger,
+    ) -> Result<(), LedgerDown> {
+        let maximum = self.bill.maximum();
         let used = self.meter.cost().unwrap_or(maximum).min(maximum);
-        move |hold| match ended {
-            Ended::BrokenOff => Command::Forgive { hold },
-            Ended::Whole if used == Amount::ZERO => {
-                Command::Close { hold, outcome: Box::new(Outcome::Settled(self.payment.nothing_charged())) }
+        match &self.bill {
+            Bill::Payment(payment, rpc) => {
+                let command = |hold| match ended {
+                    Ended::BrokenOff => Command::Forgive { hold },
+                    Ended::Whole if used == Amount::ZERO => {
+                        Command::Close { hold, outcome: Box::new(Outcome::Settled(payment.nothing_charged())) }
+                    }
+                    Ended::Whole => Command::Queue { hold, attempt: Box::new(payment.attempt(rpc, now, Some(used))) },
+                };
+                ticket.tell(ledger, command).await.map(drop)
             }
-            Ended::Whole => {
-                Command::Queue { hold, attempt: Box::new(self.payment.attempt(&self.rpc, now, Some(used))) }
+            Bill::Voucher(_, deposited) => {
+                let hold = ticket.hold();
+                let command = match ended {
+                    Ended::BrokenOff => channels::Command::Release { hold, touched: deposited.is_some() },
+                    Ended::Whole => {
+                        channels::Command::Charge { hold, amount: used.units(), deposited: deposited.clone() }
+                    }
+                };
+                ledger.channel(ticket.object(), command).await.map(drop)
             }
         }
     }
 
     /// What the operator should know about it, if anything.
     pub fn remark(&self) -> Option<&'static str> {
-        let maximum = self.payment.checked().requirements().amount();
         match self.meter.cost() {
             None => Some("the answer does not say what was used: the signed maximum is charged"),
-            Some(cost) if cost > maximum => Some("more was used than was signed: the signed maximum is charged"),
+            Some(cost) if cost > self.bill.maximum() => {
+                Some("more was used than was signed: the signed maximum is charged")
+            }
             Some(_) => None,
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     ledger::{Exposure, Sale, Wish, budget_name},
-    origin::Paid,
-    ports::Request,
+    origin::{Paid, paid_forward},
+    ports::{Forward, Request},
     prices::{Settle, UsagePrice, Verify},
     schemes::{CheckedPayment, Proof},
     x402::{PaymentRequirements, X402Version},
@@ -75,9 +75,22 @@ impl<R: Request> Purchase<'_, R> {
         })
     }
 
+    /// The request as the origin gets it.
+    pub(super) fn forward(&self, metered: bool) -> Forward {
+        let mut forward = paid_forward(self.visit.forward(), &self.paid);
+        if metered && self.reads_body() {
+            // Bytes are counted, and usage is read, as they are.
+            forward.edits.set.push(("Accept-Encoding", "identity".to_owned()));
+        }
+        forward
+    }
+
     /// Whether what was used may be known only when the answer has ended.
     pub(super) fn ends_with_body(&self, payment: &CheckedPayment) -> bool {
-        let usage = self.challenge.quote().route.policy().usage.as_ref();
-        payment.is_metered() && usage.is_some_and(UsagePrice::reads_body)
+        payment.is_metered() && self.reads_body()
+    }
+
+    fn reads_body(&self) -> bool {
+        self.challenge.quote().route.policy().usage.as_ref().is_some_and(UsagePrice::reads_body)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::schemes::SmartWallets;
 
 use super::{
-    Diagnosis, Revoked, Route,
+    Claims, Diagnosis, Revoked, Route,
     diagnosis::keep,
     host::read_host_name,
     json::{Members, Node},
@@ -22,7 +22,7 @@ const MIN_FACILITATOR_TIMEOUT_SECONDS: u64 = 8;
 /// Nobody waits longer for a page.
 const MAX_FACILITATOR_TIMEOUT_SECONDS: u64 = 60;
 
-const DOCUMENT_KEYS: [&str; 13] = [
+const DOCUMENT_KEYS: [&str; 14] = [
     "$schema",
     "facilitators",
     "facilitatorTimeoutSeconds",
@@ -34,6 +34,7 @@ const DOCUMENT_KEYS: [&str; 13] = [
     "caseSensitive",
     "grace",
     "passes",
+    "claims",
     "hosts",
     "routes",
 ];
@@ -57,6 +58,7 @@ pub(super) struct Document {
     pub(super) tokens: Tokens,
     pub(super) grace_seconds: u64,
     pub(super) revoked: Revoked,
+    pub(super) claims: Claims,
     /// For the hosts that are not named; none where the document says nothing of them.
     pub(super) others: Option<SiteEntry>,
     pub(super) named: Vec<SiteEntry>,
@@ -113,6 +115,7 @@ impl Document {
             fold_case,
             grace_seconds: members.read("grace", read_grace, problems).unwrap_or(MAX_GRACE_SECONDS),
             revoked: members.get("passes").map_or_else(Revoked::default, |node| Revoked::read(node, problems)),
+            claims: members.get("claims").map_or_else(Claims::default, |node| Claims::read(node, problems)),
             others: others.map(|others| SiteEntry { public_url, ..others }),
             named,
             tokens: reader.tokens,

@@ -4,6 +4,7 @@
 //! is judged, so that no spelling of a priced request is free.
 
 mod challenge;
+mod channel;
 mod decision;
 mod diagnosis;
 mod document;
@@ -42,6 +43,7 @@ mod usage;
 mod when;
 mod wildcard;
 
+pub use channel::Claims;
 pub use decision::{Ambiguity, Decision, Quote};
 pub use diagnosis::Diagnosis;
 pub use effort::{FREE_PLAN_MILLIS, reading_millis};

@@ -6,19 +6,29 @@ use crate::{
     evm::Address,
     money::{Amount, Decimal},
     network::Network,
-    schemes::{exact, upto},
+    schemes::{batch_settlement, exact, upto},
     x402::PaymentRequirements,
 };
 
 use super::{
-    Diagnosis,
+    Diagnosis, channel,
     diagnosis::{keep, meant},
     json::{Members, Node},
     token::{Known, Tokens},
 };
 
 /// The keys of an offer, in an entry of `accepts` or directly on a route.
-pub(super) const KEYS: [&str; 7] = ["scheme", "price", "network", "payTo", "asset", "maxTimeoutSeconds", "extra"];
+pub(super) const KEYS: [&str; 9] = [
+    "scheme",
+    "price",
+    "network",
+    "payTo",
+    "asset",
+    "maxTimeoutSeconds",
+    "extra",
+    batch_settlement::WITHDRAW_DELAY,
+    batch_settlement::MIN_DEPOSIT,
+];
 
 /// `maxTimeoutSeconds` where the document is silent: the official packages' value.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 300;
@@ -81,6 +91,14 @@ impl<'a> Draft<'a> {
         let only_permit2 = self.tokens.by_address(network, &asset).is_some_and(|known| known.permit2);
         if scheme == upto::SCHEME || only_permit2 {
             extra.entry(exact::ASSET_TRANSFER_METHOD).or_insert_with(|| PERMIT2.into());
+        }
+        if scheme == batch_settlement::SCHEME {
+            let place = (self.pointer, self.tokens);
+            channel::fill(self.members, place, (network, asset, amount), &mut extra, problems);
+        } else {
+            for (key, node) in self.members.only(&channel::KEYS).iter() {
+                problems.push(node.problem(format!("{key} belongs to offers of the scheme \"batch-settlement\"")));
+            }
         }
         self.check_extra(scheme, only_permit2, &extra, problems);
         if problems.len() > before {
@@ -303,7 +321,10 @@ fn read_scheme(node: &Node<'_>) -> Result<&'static str, Diagnosis> {
     match node.string()?.as_str() {
         exact::SCHEME => Ok(exact::SCHEME),
         upto::SCHEME => Ok(upto::SCHEME),
-        _ => Err(node.problem("the scheme must be \"exact\" or \"upto\"; others are not offered by this version")),
+        batch_settlement::SCHEME => Ok(batch_settlement::SCHEME),
+        _ => Err(node.problem(
+            "the scheme must be \"exact\", \"upto\" or \"batch-settlement\"; others are not offered by this version",
+        )),
     }
 }
 
@@ -331,7 +352,7 @@ pub(super) fn read_asset(node: &Node<'_>) -> Result<Asset, Diagnosis> {
     Ok(Asset::Symbol(text))
 }
 
-fn read_amount(node: &Node<'_>) -> Result<Amount, Diagnosis> {
+pub(super) fn read_amount(node: &Node<'_>) -> Result<Amount, Diagnosis> {
     let amount: Amount =
         node.string()?.parse().map_err(|error| node.problem(format!("not an amount of atomic units: {error}")))?;
     if amount == Amount::ZERO {

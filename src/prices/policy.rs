@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::{schemes::upto, x402::PaymentRequirements};
+use crate::{schemes::exact, x402::PaymentRequirements};
 
 use super::{Diagnosis, MaxExposure, Terms, UsagePrice, json::Members};
 
@@ -94,7 +94,7 @@ impl Policy {
             (Settle::Upfront, Terms::Offers(offers)) => {
                 // What is used is known only afterwards.
                 let upfront = |offer: &PaymentRequirements| {
-                    if offer.scheme() == upto::SCHEME {
+                    if offer.scheme() != exact::SCHEME {
                         offer.clone()
                     } else {
                         offer.with_extra("paymentFlow", "upfront")

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// The keys of an entry: of its offer or other terms, of what is sold, and its own.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 29] = [
     "price",
     "description",
     "mimeType",
@@ -36,6 +36,8 @@ const KEYS: [&str; 27] = [
     "maxTimeoutSeconds",
     "scheme",
     "extra",
+    "withdrawDelay",
+    "minDeposit",
     "resource",
     "serviceName",
     "tags",

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::{
     evm::Address,
     network::Network,
-    schemes::{SmartWallets, exact},
+    schemes::{SmartWallets, batch_settlement, exact},
     x402::PaymentRequirements,
 };
 
 use super::{
-    Ambiguity, Decision, Diagnosis, Inquiry, Revoked, Route, Site, Token,
+    Ambiguity, Claims, Decision, Diagnosis, Inquiry, Revoked, Route, Site, Token,
     challenge::Challenges,
     decision::strictest,
     document::{DEFAULT_FACILITATOR_TIMEOUT, Document, SiteEntry},
@@ -35,6 +35,7 @@ pub struct PriceTable {
     fold_case: bool,
     grace_seconds: u64,
     revoked: Revoked,
+    claims: Claims,
     sells_passes: bool,
     tokens: Tokens,
     hosts: Hosts,
@@ -43,8 +44,10 @@ pub struct PriceTable {
     /// Whether the document says nothing of hosts that are not named.
     only_named: bool,
     route_count: usize,
-    /// How many of them are paid by Permit2.
-    permit2_count: usize,
+    /// How many of them are paid in a way of which facilitators have something to say.
+    asking_count: usize,
+    /// How many of them are paid by channel.
+    channel_count: usize,
 }
 
 impl PriceTable {
@@ -84,13 +87,15 @@ impl PriceTable {
             fold_case: true,
             grace_seconds: 0,
             revoked: Revoked::default(),
+            claims: Claims::default(),
             sells_passes: false,
             tokens: Tokens::default(),
             hosts: Hosts::default(),
             sites: vec![Site::new(None, None, Vec::new())],
             only_named: false,
             route_count: 0,
-            permit2_count: 0,
+            asking_count: 0,
+            channel_count: 0,
         }
     }
 
@@ -116,11 +121,17 @@ impl PriceTable {
             fold_case: document.fold_case,
             grace_seconds: document.grace_seconds,
             revoked: document.revoked,
+            claims: document.claims,
             sells_passes: sites.iter().flat_map(Site::routes).any(|route| route.pass().is_some()),
             tokens: document.tokens,
             hosts,
             route_count: sites.iter().map(|site| site.routes().len()).sum(),
-            permit2_count: sites.iter().flat_map(Site::routes).filter(|route| offers_permit2(route)).count(),
+            asking_count: sites
+                .iter()
+                .flat_map(Site::routes)
+                .filter(|route| has_offer(route, asks_facilitators))
+                .count(),
+            channel_count: sites.iter().flat_map(Site::routes).filter(|route| has_offer(route, is_by_channel)).count(),
             sites,
             only_named,
         }
@@ -200,6 +211,11 @@ impl PriceTable {
         &self.revoked
     }
 
+    /// When channels are claimed.
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
     /// Whether a route sells passes.
     pub const fn sells_passes(&self) -> bool {
         self.sells_passes
@@ -225,9 +241,14 @@ impl PriceTable {
         self.tokens.by_address(network, &asset).map(|known| (known.ticker, known.decimals))
     }
 
-    /// Whether something is paid by Permit2: then a 402 says what only facilitators know.
-    pub const fn offers_permit2(&self) -> bool {
-        self.permit2_count > 0
+    /// Whether something is paid by Permit2 or by channel: then a 402 says what only facilitators know.
+    pub const fn asks_facilitators(&self) -> bool {
+        self.asking_count > 0
+    }
+
+    /// Whether something is paid by channel.
+    pub const fn offers_channels(&self) -> bool {
+        self.channel_count > 0
     }
 
     /// How many routes there are.
@@ -241,8 +262,15 @@ impl PriceTable {
     }
 }
 
-fn offers_permit2(route: &Route) -> bool {
+fn has_offer(route: &Route, is_it: fn(&PaymentRequirements) -> bool) -> bool {
     let mut terms = std::iter::once(route.terms()).chain(route.rules().iter().map(Rule::terms));
-    let by_permit2 = |offer: &PaymentRequirements| offer.extra(exact::ASSET_TRANSFER_METHOD) == Some("permit2");
-    terms.any(|terms| terms.accepts().iter().any(by_permit2))
+    terms.any(|terms| terms.accepts().iter().any(is_it))
+}
+
+fn asks_facilitators(offer: &PaymentRequirements) -> bool {
+    offer.extra(exact::ASSET_TRANSFER_METHOD) == Some("permit2") || is_by_channel(offer)
+}
+
+fn is_by_channel(offer: &PaymentRequirements) -> bool {
+    offer.scheme() == batch_settlement::SCHEME
 }

@@ -9,6 +9,17 @@ pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
     hex::decode(text.strip_prefix("0x")?).ok()
 }
 
+/// The same signature as it goes on: v as 27 or 28 where it is an ordinary one. Nothing where it is not hexadecimal.
+pub(super) fn normalized(text: &str) -> Option<String> {
+    let bytes = bytes(text)?;
+    Some(match SignatureForm::of(&bytes) {
+        SignatureForm::Ecdsa(signature) => signature.to_hex(),
+        SignatureForm::NotEcdsa | SignatureForm::Erc6492 | SignatureForm::NotSixtyFiveBytes => {
+            format!("0x{}", hex::encode(bytes))
+        }
+    })
+}
+
 /// Who signed, as far as it can be recovered. For reports: it judges nothing.
 pub(super) fn signer(text: &str, hash: &Hash32) -> Option<Address> {
     match SignatureForm::of(&bytes(text)?) {

@@ -96,8 +96,12 @@ pub(super) mod hex32 {
         Some(bytes)
     }
 
+    pub(in super::super) fn write(bytes: &Hash32) -> String {
+        format!("0x{}", hex::encode(bytes))
+    }
+
     pub(in super::super) fn serialize<S: Serializer>(bytes: &Hash32, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("0x{}", hex::encode(bytes)))
+        serializer.serialize_str(&write(bytes))
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hash32, D::Error> {

@@ -1,6 +1,6 @@
 //! Money into a channel: by EIP-3009 or by Permit2, each through a collector contract.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     evm::{Address, Eip712Domain, Hash32, TypedStruct, Uint256, address_word, keccak256, signing_hash, uint_word},
@@ -125,6 +125,30 @@ impl Deposit {
         };
         let amount: Uint256 = permit2::text(deposit, "amount")?.parse().ok()?;
         amount.fits_in_128_bits().then_some(Self { amount, erc3009, permit2 })
+    }
+
+    pub(super) fn wire(&self) -> Value {
+        let mut authorization = json!({});
+        if let Some(Erc3009 { valid_after, valid_before, salt, signature }) = &self.erc3009 {
+            authorization["erc3009Authorization"] = json!({
+                "validAfter": valid_after,
+                "validBefore": valid_before,
+                "salt": hex32::write(&uint_word(*salt)),
+                "signature": signature::normalized(signature),
+            });
+        }
+        if let Some(ByPermit2 { from, permit, signature }) = &self.permit2 {
+            authorization["permit2Authorization"] = json!({
+                "from": from,
+                "permitted": { "token": permit.permitted.token, "amount": permit.permitted.amount },
+                "spender": permit.spender,
+                "nonce": permit.nonce,
+                "deadline": permit.deadline,
+                "witness": { "channelId": hex32::write(&permit.channel_id) },
+                "signature": signature::normalized(signature),
+            });
+        }
+        json!({ "amount": self.amount, "authorization": authorization })
     }
 
     /// Whether the payer has signed this deposit into the message's channel.

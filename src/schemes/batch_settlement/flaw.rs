@@ -1,7 +1,9 @@
 //! Every way in which a payment by channel can be wrong, and the code that says so.
 
+use serde::{Deserialize, Serialize};
+
 /// Why a payment by channel is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChannelFlaw {
     /// `channelId` is no 32 bytes.
     ChannelIdInvalid,
@@ -47,6 +49,14 @@ pub enum ChannelFlaw {
     Permit2DeadlineExpired,
     /// A deposit by Permit2 that is not signed by the payer.
     Permit2Signature,
+    /// The chain knows no money in the channel.
+    ChannelNotFound,
+    /// More was to be charged than the voucher allows.
+    ChargeExceedsSigned,
+    /// Nothing is left to give back.
+    RefundNoBalance,
+    /// Nothing is asked back.
+    RefundAmountInvalid,
 }
 
 impl ChannelFlaw {
@@ -75,6 +85,10 @@ impl ChannelFlaw {
             Self::Permit2Amount => "invalid_batch_settlement_evm_permit2_amount_mismatch",
             Self::Permit2DeadlineExpired => "invalid_batch_settlement_evm_permit2_deadline_expired",
             Self::Permit2Signature => "invalid_batch_settlement_evm_permit2_invalid_signature",
+            Self::ChannelNotFound => "invalid_batch_settlement_evm_channel_not_found",
+            Self::ChargeExceedsSigned => "invalid_batch_settlement_evm_charge_exceeds_signed_cumulative",
+            Self::RefundNoBalance => "invalid_batch_settlement_evm_refund_no_balance",
+            Self::RefundAmountInvalid => "invalid_batch_settlement_evm_refund_amount_invalid",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The payloads that clients send: deposit, voucher, refund.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     evm::{Address, Hash32, Uint256, signing_hash},
@@ -34,8 +34,8 @@ pub enum Kind {
     Deposit(Box<Deposit>),
     /// The request paid.
     Voucher,
-    /// The rest back.
-    Refund,
+    /// The rest back, or so much of it.
+    Refund(Option<Uint256>),
 }
 
 impl Message {
@@ -52,16 +52,52 @@ impl Message {
                 Kind::Deposit(Box::new(Deposit::read(payload.get("deposit")).ok_or(Refusal::InvalidPayload)?))
             }
             Some("voucher") => Kind::Voucher,
-            Some("refund") => Kind::Refund,
+            Some("refund") => Kind::Refund(match payload.get("amount") {
+                None | Some(Value::Null) => None,
+                Some(amount) => {
+                    let amount = amount.as_str().and_then(|text| text.parse().ok());
+                    Some(amount.ok_or(Refusal::Channel(ChannelFlaw::RefundAmountInvalid))?)
+                }
+            }),
             _ => return Err(Refusal::Channel(ChannelFlaw::PayloadType)),
         };
         Ok(Self { config, voucher: Voucher { channel_id, max_claimable_amount }, signature, kind })
     }
 
+    /// The voucher's signature as it is kept and claimed with: v as 27 or 28.
+    pub fn voucher_signature(&self) -> String {
+        signature::normalized(&self.signature).unwrap_or_default()
+    }
+
+    /// The payload as it goes on: what was read and nothing else, every v as 27 or 28.
+    pub fn wire(&self) -> Value {
+        let kind = match self.kind {
+            Kind::Deposit(_) => "deposit",
+            Kind::Voucher => "voucher",
+            Kind::Refund(_) => "refund",
+        };
+        let mut wire = json!({
+            "type": kind,
+            "channelConfig": self.config,
+            "voucher": {
+                "channelId": hex32::write(&self.voucher.channel_id),
+                "maxClaimableAmount": self.voucher.max_claimable_amount,
+                "signature": self.voucher_signature(),
+            },
+        });
+        match &self.kind {
+            Kind::Deposit(deposit) => wire["deposit"] = deposit.wire(),
+            Kind::Refund(Some(amount)) => wire["amount"] = json!(amount),
+            Kind::Voucher | Kind::Refund(None) => {}
+        }
+        wire
+    }
+
     /// Whether the channel's authorizer signed the voucher, where that can be seen: not for a contract wallet.
     pub(super) fn check_signature(&self, chain_id: u64) -> Result<(), ChannelFlaw> {
-        if self.config.payer_authorizer == Address::ZERO {
-            return Ok(());
+        if !self.is_proven() {
+            // The payer's contract judges it; what is not hexadecimal is none.
+            return signature::bytes(&self.signature).map(drop).ok_or(ChannelFlaw::VoucherSignature);
         }
         let hash = signing_hash(&domain(chain_id), &self.voucher);
         signature::judge(&self.signature, &hash, self.config.payer_authorizer, crate::schemes::SmartWallets::Refuse)

@@ -7,7 +7,7 @@ use crate::{
     time::UnixTime,
 };
 
-use super::{ChannelConfig, channel::hex32};
+use super::{ChannelConfig, ChannelFlaw, channel::hex32};
 
 /// A third of the delay, within these bounds, a mirrored state of the chain counts as fresh.
 const FRESH_SECONDS: std::ops::RangeInclusive<u64> = 30..=300;
@@ -62,6 +62,25 @@ impl Channel {
         let seconds = (self.channel_config.withdraw_delay / 3).clamp(*FRESH_SECONDS.start(), *FRESH_SECONDS.end());
         let age = now.0.saturating_mul(1000).saturating_sub(self.onchain_synced_at);
         age <= seconds * 1000
+    }
+
+    /// Whether a voucher over `max` is the next one for a request that costs `price` at most.
+    pub fn continues_with(&self, max: Uint256, price: Uint256) -> Result<(), ChannelFlaw> {
+        match self.charged_cumulative_amount.checked_add(price) {
+            Some(expected) if expected == max => Ok(()),
+            _ => Err(ChannelFlaw::CumulativeAmountMismatch),
+        }
+    }
+
+    /// Whether a voucher over `max` is worth its money, as the chain was seen last.
+    pub fn covers(&self, max: Uint256) -> Result<(), ChannelFlaw> {
+        if max > self.balance {
+            return Err(ChannelFlaw::CumulativeExceedsBalance);
+        }
+        if max <= self.total_claimed {
+            return Err(ChannelFlaw::CumulativeBelowClaimed);
+        }
+        Ok(())
     }
 
     /// Whether a request is being served.

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use x402_edge::{
     prices::{PriceTable, Terms},
-    schemes::upto,
+    schemes::exact,
     x402::PaymentRequirements,
 };
 
 /// `0.01 USDC`; atomic units where the token's decimals are not known. Of a price by use, the most it can be.
 pub(crate) fn price(table: &PriceTable, offer: &PaymentRequirements) -> String {
-    let at_most = if offer.scheme() == upto::SCHEME { "at most " } else { "" };
+    let at_most = if offer.scheme() != exact::SCHEME { "at most " } else { "" };
     at_most.to_owned() + &amount(table, offer)
 }
 

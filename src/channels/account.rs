@@ -1,0 +1,182 @@
+//! What is kept of one channel.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    evm::Uint256,
+    schemes::batch_settlement::{Channel, ChannelConfig},
+};
+
+use super::{Asked, ChannelState, Receipt};
+
+/// A channel with everything that is open in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The channel in the words of the official servers; `pendingRequest` is [`Self::serving`].
+    pub channel: Channel,
+    /// The request that is being served.
+    pub serving: Option<Serving>,
+    /// What was charged and has not reached its client yet, oldest first.
+    pub owed: Vec<Owed>,
+    /// The newest hold that was given.
+    pub hold: u32,
+    /// Requests that were charged or served for nothing.
+    pub requests: u64,
+    /// A deposit that was brought and of which it is not known whether it arrived: its digest.
+    pub deposit: Option<String>,
+    /// Since when something is charged and not claimed; Unix seconds. 0: all is claimed.
+    pub unclaimed_since: u64,
+    /// When the till was told last to claim; 0: it has nothing of this channel.
+    pub told_at: u64,
+    /// Whether it was told to make haste.
+    pub told_urgent: bool,
+    /// What is needed to ask and claim.
+    pub means: Means,
+    /// When the record was made.
+    pub opened_at: u64,
+    /// When the chain was asked last without a request.
+    pub looked_at: u64,
+}
+
+/// A request that is being served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// Who serves it.
+    pub hold: u32,
+    /// What its voucher allows.
+    pub max: Uint256,
+    /// The voucher's signature.
+    pub signature: String,
+    /// Names the request.
+    pub request: String,
+    /// What is wanted.
+    pub asked: Asked,
+    /// Until then others wait; Unix seconds.
+    pub lease_until: u64,
+}
+
+/// A request that was charged, whose answer has not reached the client yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Who delivers it.
+    pub hold: u32,
+    /// What its voucher allowed.
+    pub max: Uint256,
+    /// Names the request.
+    pub request: String,
+    /// What the client is told, each time the same.
+    pub receipt: Receipt,
+    /// When it was charged; Unix seconds.
+    pub since: u64,
+    /// Until then its answer is on its way; Unix seconds.
+    pub lease_until: u64,
+}
+
+/// What the chain says of a channel, by itself or by a facilitator's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Deposited, less what was given back.
+    pub balance: Uint256,
+    /// Claimed in all.
+    pub total_claimed: Uint256,
+    /// When the payer asked for the rest; 0: not.
+    pub withdraw_requested_at: u64,
+    /// The counter of refunds.
+    pub refund_nonce: u64,
+    /// When it was asked for; Unix seconds.
+    pub at: u64,
+}
+
+/// Whom to ask about a channel and when to claim, as the price document said it last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Means {
+    /// CAIP-2 id.
+    pub network: String,
+    /// Base URLs, in the owner's order.
+    pub facilitators: Vec<String>,
+    /// RPC URLs, where the owner has given any.
+    pub rpc: Vec<String>,
+    /// When to claim.
+    pub claims: ClaimPolicy,
+}
+
+/// When what was charged is claimed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimPolicy {
+    /// So long after the first charge that is not claimed; seconds. Never later than a quarter of the channel's delay.
+    pub every: Option<u64>,
+    /// So long after the last request; seconds.
+    pub idle: u64,
+    /// As soon as so much is charged and not claimed; atomic units.
+    pub threshold: Option<Uint256>,
+}
+
+impl ClaimPolicy {
+    /// A channel that was quiet for so long is claimed, where the owner says nothing.
+    pub const DEFAULT_IDLE_SECONDS: u64 = 600;
+}
+
+impl Default for ClaimPolicy {
+    fn default() -> Self {
+        Self { every: None, idle: Self::DEFAULT_IDLE_SECONDS, threshold: None }
+    }
+}
+
+impl Account {
+    /// The terms.
+    pub const fn config(&self) -> &ChannelConfig {
+        &self.channel.channel_config
+    }
+
+    /// Charged and not claimed.
+    pub fn claimable(&self) -> Uint256 {
+        self.channel.charged_cumulative_amount.checked_sub(self.channel.total_claimed).unwrap_or(Uint256::ZERO)
+    }
+
+    /// Whether something can be claimed: it was charged, and the voucher for it is there.
+    pub fn is_claimable(&self) -> bool {
+        !self.channel.signature.is_empty() && self.claimable() > Uint256::ZERO
+    }
+
+    /// The state as clients are told it.
+    pub fn state(&self) -> ChannelState {
+        ChannelState::of(&self.channel)
+    }
+
+    /// Takes what the chain said, unless something newer is known: by its time, and by what only ever grows.
+    pub(super) fn see(&mut self, seen: &Seen) {
+        let channel = &mut self.channel;
+        let at = seen.at.saturating_mul(1000);
+        let is_old = at < channel.onchain_synced_at
+            || seen.refund_nonce < channel.refund_nonce
+            || seen.total_claimed < channel.total_claimed;
+        if !is_old {
+            channel.balance = seen.balance;
+            channel.total_claimed = seen.total_claimed;
+            channel.withdraw_requested_at = seen.withdraw_requested_at;
+            channel.refund_nonce = seen.refund_nonce;
+            channel.onchain_synced_at = at;
+            if channel.total_claimed > channel.charged_cumulative_amount {
+                // Somebody else has claimed, with the receiver's key and a voucher that we do not have.
+                channel.charged_cumulative_amount = channel.total_claimed;
+                channel.signed_max_claimable = Uint256::ZERO;
+                channel.signature.clear();
+            }
+            self.settle_claims();
+        }
+    }
+
+    /// The chain may have changed in a way that is not known: it is asked before the next voucher.
+    pub(super) const fn doubt(&mut self) {
+        self.channel.onchain_synced_at = 0;
+    }
+
+    /// After `total_claimed` has changed: nothing is left to claim, or the rest is as old as what was told.
+    pub(super) fn settle_claims(&mut self) {
+        if self.claimable() == Uint256::ZERO {
+            self.unclaimed_since = 0;
+            self.told_at = 0;
+            self.told_urgent = false;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a channel does without a request: it asks to be claimed, looks at the chain, forgets.
+
+use crate::{evm::Uint256, time::UnixTime};
+
+use super::{Account, Claim, Owed};
+
+/// How often a channel with something to claim looks whether its payer withdraws, where an RPC is named.
+pub const LOOK_SECONDS: u64 = 300;
+
+/// The till claims by itself; should it have lost what it was told, it is told again after this.
+const TELL_AGAIN_SECONDS: u64 = 600;
+
+/// Content that was charged and not delivered is owed so long.
+const OWED_SECONDS: u64 = 24 * 3600;
+
+/// A channel in which all is claimed is remembered so long after its last request.
+const KEEP_SECONDS: u64 = 30 * 24 * 3600;
+
+/// And one in which nothing was ever charged.
+const KEEP_UNUSED_SECONDS: u64 = 24 * 3600;
+
+/// What is to be done for a channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Bring this to the till.
+    pub claim: Option<Claim>,
+    /// Ask the chain.
+    pub look: bool,
+}
+
+/// When the channel needs its object's alarm.
+pub fn wake(account: &Account) -> u64 {
+    let owed = account.owed.iter().map(owed_until);
+    let due = [claim_at(account), look_at(account), forget_at(account)].into_iter().flatten();
+    owed.chain(due).min().unwrap_or(u64::MAX)
+}
+
+/// What is to be done now; nothing is left of a channel that may be forgotten.
+pub fn on_alarm(mut account: Account, now: UnixTime) -> (Option<Account>, Due) {
+    account.owed.retain(|owed| owed_until(owed) > now.0);
+    if forget_at(&account).is_some_and(|at| at <= now.0) {
+        return (None, Due::default());
+    }
+    let mut due = Due::default();
+    if claim_at(&account).is_some_and(|at| at <= now.0) {
+        let urgent = is_withdrawing(&account);
+        due.claim = Some(Claim::of(&account, urgent));
+        account.told_at = now.0;
+        account.told_urgent = urgent;
+    }
+    if look_at(&account).is_some_and(|at| at <= now.0) {
+        due.look = true;
+        account.looked_at = now.0;
+    }
+    (Some(account), due)
+}
+
+fn owed_until(owed: &Owed) -> u64 {
+    owed.since.saturating_add(OWED_SECONDS).max(owed.lease_until)
+}
+
+const fn is_withdrawing(account: &Account) -> bool {
+    account.channel.withdraw_requested_at != 0
+}
+
+/// When what is charged is to be claimed: at once where the payer withdraws or enough has come together, else when
+/// the channel falls quiet, and never later than a quarter of its delay, so that a third is not exceeded.
+fn claim_at(account: &Account) -> Option<u64> {
+    if !account.is_claimable() {
+        return None;
+    }
+    let urgent = is_withdrawing(account);
+    if account.told_at > 0 {
+        let again = account.told_at.saturating_add(TELL_AGAIN_SECONDS);
+        return Some(if urgent && !account.told_urgent { 0 } else { again });
+    }
+    let policy = &account.means.claims;
+    let is_enough = policy.threshold.is_some_and(|threshold: Uint256| account.claimable() >= threshold);
+    if urgent || is_enough {
+        return Some(0);
+    }
+    let longest = account.config().withdraw_delay / 4;
+    let every = account.unclaimed_since.saturating_add(policy.every.map_or(longest, |every| every.min(longest)));
+    let idle = (account.channel.last_request_timestamp / 1000).saturating_add(policy.idle);
+    Some(every.min(idle))
+}
+
+fn look_at(account: &Account) -> Option<u64> {
+    let open = account.is_claimable() && !account.means.rpc.is_empty() && !is_withdrawing(account);
+    let seen = (account.channel.onchain_synced_at / 1000).max(account.looked_at);
+    open.then(|| seen.saturating_add(LOOK_SECONDS.min(account.config().withdraw_delay / 6)))
+}
+
+/// Never while something is to be claimed, owed or served.
+fn forget_at(account: &Account) -> Option<u64> {
+    if account.is_claimable() || !account.owed.is_empty() {
+        return None;
+    }
+    let keep = if account.requests == 0 { KEEP_UNUSED_SECONDS } else { KEEP_SECONDS };
+    let served_until = account.serving.as_ref().map_or(0, |serving| serving.lease_until);
+    Some((account.channel.last_request_timestamp / 1000).max(served_until).saturating_add(keep))
+}

@@ -1,0 +1,159 @@
+//! The till: what channels have to be claimed, together, in one transaction for up to a hundred.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    evm::{Address, Uint256},
+    network::Network,
+    schemes::batch_settlement::{ChannelConfig, ClaimEntry},
+    time::UnixTime,
+};
+
+use super::{Account, Means};
+
+/// Pauses after a claim or a settlement that failed; the last one goes on.
+pub const RETRY_SECONDS: [u64; 5] = [5, 15, 30, 60, 120];
+
+/// Claims that come one after the other within this go together.
+const GATHER_SECONDS: u64 = 5;
+
+/// Names the till of channels that are claimed together: same chain, token, receiver and receiver's key.
+pub fn till_name(network: &str, config: &ChannelConfig) -> String {
+    let ChannelConfig { receiver, receiver_authorizer, token, .. } = config;
+    format!("till:{network}:{token}:{receiver}:{receiver_authorizer}")
+}
+
+/// What is claimed of one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The channel's terms.
+    pub config: ChannelConfig,
+    /// As the payer's voucher says.
+    pub max: Uint256,
+    /// The voucher's signature.
+    pub signature: String,
+    /// Claimed in all afterwards: what was charged.
+    pub total: Uint256,
+    /// Claimed in all before.
+    pub before: Uint256,
+    /// The payer withdraws: at once.
+    pub urgent: bool,
+}
+
+impl Claim {
+    /// What an account has to claim.
+    pub(super) fn of(account: &Account, urgent: bool) -> Self {
+        let channel = &account.channel;
+        Self {
+            config: channel.channel_config.clone(),
+            max: channel.signed_max_claimable,
+            signature: channel.signature.clone(),
+            total: channel.charged_cumulative_amount,
+            before: channel.total_claimed,
+            urgent,
+        }
+    }
+
+    /// The channel's name on chain, `0x` and 64 digits.
+    pub fn channel_id(&self, network: Network) -> String {
+        format!("0x{}", hex::encode(self.config.channel_id(network.chain_id())))
+    }
+
+    /// As the receiver's key signs it.
+    pub fn entry(&self, network: Network) -> ClaimEntry {
+        ClaimEntry {
+            channel_id: self.config.channel_id(network.chain_id()),
+            max_claimable_amount: self.max,
+            total_claimed: self.total,
+        }
+    }
+}
+
+/// What a channel tells its till.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bringing {
+    /// What is to be claimed.
+    pub claim: Claim,
+    /// Whom to ask.
+    pub means: Means,
+}
+
+/// A claim that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What.
+    pub claim: Claim,
+    /// Not before; Unix seconds.
+    pub at: u64,
+    /// How often it failed in a row.
+    pub failures: u32,
+    /// The chain has credited it; its channel has not been told yet.
+    pub claimed: bool,
+    /// It was sent, and nobody knows what became of it: the chain is asked before it is sent again.
+    pub doubtful: bool,
+}
+
+impl Pending {
+    /// A claim that was brought, beside what is known of the channel's last one.
+    pub fn brought(claim: Claim, known: Option<Self>, now: UnixTime) -> Self {
+        let gather = if claim.urgent { 0 } else { GATHER_SECONDS };
+        match known {
+            // What is at it stays at it, with the newer voucher; haste brings it forward.
+            Some(known) if !known.claimed => {
+                let at = if claim.urgent && known.failures == 0 { now.0 } else { known.at };
+                Self { claim: if claim.total >= known.claim.total { claim } else { known.claim.clone() }, at, ..known }
+            }
+            _ => Self { claim, at: now.plus(gather).0, failures: 0, claimed: false, doubtful: false },
+        }
+    }
+
+    /// The same after another failure.
+    #[must_use]
+    pub fn failed(self, doubtful: bool, now: UnixTime) -> Self {
+        let at = now.plus(pause_after(self.failures)).0;
+        Self { at, failures: self.failures.saturating_add(1), doubtful: self.doubtful || doubtful, ..self }
+    }
+}
+
+/// What a till keeps beside its claims.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Till {
+    /// Whom to ask.
+    pub means: Means,
+    /// The receiver.
+    pub receiver: Address,
+    /// Whose key signs.
+    pub authorizer: Address,
+    /// The token.
+    pub token: Address,
+    /// When what was claimed is settled; 0: nothing is.
+    pub settle_at: u64,
+    /// How often settling failed in a row.
+    pub failures: u32,
+}
+
+impl Till {
+    /// The till that a claim is brought to.
+    pub fn of(bringing: &Bringing) -> Self {
+        let ChannelConfig { receiver, receiver_authorizer, token, .. } = bringing.claim.config;
+        Self {
+            means: bringing.means.clone(),
+            receiver,
+            authorizer: receiver_authorizer,
+            token,
+            settle_at: 0,
+            failures: 0,
+        }
+    }
+
+    /// The same after another failure to settle.
+    #[must_use]
+    pub fn failed(self, now: UnixTime) -> Self {
+        Self { settle_at: now.plus(pause_after(self.failures)).0, failures: self.failures.saturating_add(1), ..self }
+    }
+}
+
+fn pause_after(failures: u32) -> u64 {
+    let index = usize::try_from(failures).unwrap_or(usize::MAX).min(RETRY_SECONDS.len() - 1);
+    RETRY_SECONDS.get(index).copied().unwrap_or(120)
+}

@@ -1,0 +1,32 @@
+//! Payment channels (scheme `batch-settlement`): what is remembered of each, and the rules by which it changes.
+//!
+//! Pure: time is an argument, storage and network are elsewhere. One object keeps one channel; it applies one command
+//! at a time, whole or not at all. What is due to be claimed goes to a *till*, which claims for many channels at once.
+//! `docs/channels.md` tells it with a diagram.
+
+mod account;
+mod alarm;
+mod claim;
+mod command;
+mod line;
+mod rules;
+
+pub use account::{Account, ClaimPolicy, Means, Owed, Seen, Serving};
+pub use alarm::{Due, LOOK_SECONDS, on_alarm, wake};
+pub use claim::{Bringing, Claim, Pending, RETRY_SECONDS, Till, till_name};
+pub use command::{Asked, ChannelState, Command, Presentation, Receipt, Reply, VoucherState};
+pub use line::{ChannelLine, Move, MoveKind};
+pub use rules::apply;
+
+use crate::{evm::Hash32, network::Network};
+
+/// Names the object of a channel: the id differs from chain to chain.
+pub fn channel_name(network: Network, channel_id: &Hash32) -> String {
+    format!("channel:{network}:0x{}", hex::encode(channel_id))
+}
+
+/// Names a payment by channel to the origin as `Idempotency-Key`, and to the pass that it buys: the same voucher gives
+/// the same name.
+pub fn voucher_payment_id(network: Network, digest: &Hash32) -> String {
+    hex::encode(crate::evm::keccak256(format!("{network}:{}", hex::encode(digest)).as_bytes()))
+}

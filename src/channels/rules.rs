@@ -1,0 +1,342 @@
+//! The rules: what a command does to a channel.
+//!
+//! 1. Never is more charged than a voucher that is kept allows, nor a voucher's charge more than its request's price.
+//! 2. One request at a time is served; only its holder charges.
+//! 3. What was charged is owed until it is delivered: its voucher, for its request, is never charged again.
+//! 4. What is charged and not claimed is not forgotten.
+//! 5. Nothing is kept of a channel before the chain, or a facilitator, has shown it.
+
+use crate::{
+    evm::{Hash32, Uint256},
+    schemes::batch_settlement::{Channel, ChannelFlaw},
+    time::UnixTime,
+};
+
+use super::{Account, Asked, Command, Owed, Presentation, Receipt, Reply, Seen, Serving, VoucherState};
+
+/// The origin has 60 s to begin its answer to a paid request.
+const SERVING_SECONDS: u64 = 70;
+/// A deposit or a refund takes a facilitator as long again and more: it waits for the chain.
+const SETTLING_SECONDS: u64 = 170;
+/// An answer on its way to a client; while it is, the lease is renewed.
+const DELIVERING_SECONDS: u64 = 60;
+/// A copy is worth sending again after this.
+const RETRY_AFTER_SECONDS: u32 = 2;
+/// Charges whose answers have not arrived that are kept for one channel. Beyond, the oldest is forgotten.
+const MAX_OWED: usize = 32;
+
+/// Applies a command to what is known of a channel; returns what is known then, and what is to be done. `id` is the
+/// channel's.
+pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTime) -> (Option<Account>, Reply) {
+    match (known, command) {
+        (known, Command::Present(presentation)) => present(known, id, *presentation, now),
+        (None, _) => (None, Reply::Stale),
+        (Some(account), Command::Charge { hold, amount, deposited }) => charge(account, hold, amount, deposited, now),
+        (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
+        (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen),
+        // What is charged shows when the answer has ended: the origin is still at work.
+        (Some(mut account), Command::Delivering { hold })
+            if account.serving.as_ref().is_some_and(|serving| serving.hold == hold) =>
+        {
+            if let Some(serving) = &mut account.serving {
+                serving.lease_until = now.0 + SERVING_SECONDS;
+            }
+            (Some(account), Reply::Done)
+        }
+        (Some(account), Command::Delivering { hold }) => deliver(account, hold, |owed| {
+            owed.lease_until = now.0 + DELIVERING_SECONDS;
+            true
+        }),
+        (Some(account), Command::Delivered { hold, whole }) => deliver(account, hold, |owed| {
+            owed.lease_until = now.0;
+            !whole
+        }),
+        (Some(mut account), Command::Claimed { total }) => {
+            let channel = &mut account.channel;
+            channel.total_claimed = channel.total_claimed.max(total);
+            // What was charged while it was being claimed is as old as the claim.
+            if account.told_at > 0 {
+                account.unclaimed_since = account.unclaimed_since.max(account.told_at);
+            }
+            (account.told_at, account.told_urgent) = (0, false);
+            account.settle_claims();
+            (Some(account), Reply::Done)
+        }
+        (Some(mut account), Command::Look(seen)) => {
+            account.see(&seen);
+            (Some(account), Reply::Done)
+        }
+    }
+}
+
+fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Reply) {
+    let Some(mut account) = known else {
+        return if new.known_only { (None, Reply::NotKnown) } else { open(id, new, now) };
+    };
+    if let Some(left) = account.serving.take_if(|serving| serving.lease_until <= now.0)
+        && left.asked != Asked::Voucher
+    {
+        // Whoever served it may have changed the chain.
+        account.doubt();
+    }
+    if let Some(seen) = &new.seen {
+        account.see(seen);
+    }
+    if let Some(reply) = recalled(&mut account, &new, now) {
+        return (Some(account), reply);
+    }
+    if new.known_only {
+        return (Some(account), Reply::NotKnown);
+    }
+    account.means = new.means.clone();
+    let reply = match admitted(&account, &new, now) {
+        Ok(true) => serve(&mut account, new, now),
+        Ok(false) => unseen(Some(&account), &new),
+        Err(ChannelFlaw::CumulativeAmountMismatch) if account.owed.iter().any(|owed| owed.max == new.max) => {
+            Reply::Elsewhere
+        }
+        Err(flaw) => refused(flaw, &account),
+    };
+    (Some(account), reply)
+}
+
+/// What is known of this very voucher for this very request, or of another that is being served.
+fn recalled(account: &mut Account, new: &Presentation, now: UnixTime) -> Option<Reply> {
+    let hold = account.hold.saturating_add(1);
+    let is_it = |owed: &&mut Owed| owed.max == new.max && owed.request == new.request;
+    if let Some(owed) = account.owed.iter_mut().find(is_it) {
+        if owed.lease_until > now.0 {
+            return Some(Reply::Busy { retry_after: RETRY_AFTER_SECONDS });
+        }
+        owed.hold = hold;
+        owed.lease_until = now.0 + DELIVERING_SECONDS;
+        let (receipt, since) = (Box::new(owed.receipt.clone()), owed.since);
+        account.hold = hold;
+        return Some(Reply::Owed { hold, receipt, since });
+    }
+    let serving = account.serving.as_ref()?;
+    Some(if serving.max == new.max && serving.request == new.request && serving.asked == new.asked {
+        Reply::Busy { retry_after: RETRY_AFTER_SECONDS }
+    } else {
+        refused(ChannelFlaw::ChannelBusy, account)
+    })
+}
+
+/// Whether the channel, as it is known, lets this be served; false where the chain has to be asked first.
+fn admitted(account: &Account, new: &Presentation, now: UnixTime) -> Result<bool, ChannelFlaw> {
+    let channel = &account.channel;
+    channel.continues_with(new.max, new.price)?;
+    let told = new.seen.is_some();
+    match &new.asked {
+        Asked::Voucher if !(told || new.proven && channel.is_fresh(now)) => return Ok(false),
+        Asked::Deposit { .. } | Asked::Refund { .. } if !told => return Ok(false),
+        Asked::Voucher => channel.covers(new.max)?,
+        Asked::Deposit { amount, .. } => {
+            let balance = channel.balance.checked_add(*amount).filter(|balance| balance.fits_in_128_bits());
+            Channel { balance: balance.ok_or(ChannelFlaw::CumulativeExceedsBalance)?, ..channel.clone() }
+                .covers(new.max)?;
+        }
+        Asked::Refund { amount } => return refundable(channel, new.max, *amount).map(|()| true),
+    }
+    // What is charged from now on must still be claimed before the payer can take it back.
+    let requested = channel.withdraw_requested_at;
+    let too_late = requested.saturating_add(channel.channel_config.withdraw_delay / 3 * 2);
+    if requested != 0 && now.0 >= too_late {
+        return Err(ChannelFlaw::CumulativeExceedsBalance);
+    }
+    Ok(true)
+}
+
+fn refundable(channel: &Channel, max: Uint256, amount: Option<Uint256>) -> Result<(), ChannelFlaw> {
+    if max < channel.total_claimed {
+        return Err(ChannelFlaw::CumulativeBelowClaimed);
+    }
+    if channel.balance <= max {
+        return Err(ChannelFlaw::RefundNoBalance);
+    }
+    match amount {
+        Some(Uint256::ZERO) => Err(ChannelFlaw::RefundAmountInvalid),
+        _ => Ok(()),
+    }
+}
+
+fn unseen(account: Option<&Account>, new: &Presentation) -> Reply {
+    let deposit_begun = match (&new.asked, account.and_then(|account| account.deposit.as_ref())) {
+        (Asked::Deposit { digest, .. }, Some(begun)) => digest == begun,
+        _ => false,
+    };
+    Reply::Unseen { deposit_begun }
+}
+
+fn refused(flaw: ChannelFlaw, account: &Account) -> Reply {
+    let tells = matches!(flaw, ChannelFlaw::CumulativeAmountMismatch | ChannelFlaw::CumulativeBelowClaimed);
+    let voucher = || VoucherState {
+        signed_max_claimable: account.channel.signed_max_claimable,
+        signature: account.channel.signature.clone(),
+    };
+    let has_voucher = !account.channel.signature.is_empty();
+    Reply::Refused { flaw, known: tells.then(|| Box::new((account.state(), has_voucher.then(voucher)))) }
+}
+
+fn serve(account: &mut Account, new: Presentation, now: UnixTime) -> Reply {
+    let seconds = if new.asked == Asked::Voucher { SERVING_SECONDS } else { SETTLING_SECONDS };
+    account.hold = account.hold.saturating_add(1);
+    account.channel.last_request_timestamp = now.0.saturating_mul(1000);
+    if let Asked::Deposit { digest, .. } = &new.asked {
+        account.deposit = Some(digest.clone());
+    }
+    let Presentation { max, signature, request, asked, .. } = new;
+    account.serving =
+        Some(Serving { hold: account.hold, max, signature, request, asked, lease_until: now.0 + seconds });
+    Reply::Held { hold: account.hold, state: account.state() }
+}
+
+/// A channel that nothing is known of: the chain says what it holds, and the voucher what was charged before.
+fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Reply) {
+    let Some(seen) = &new.seen else { return (None, unseen(None, &new)) };
+    if seen.balance == Uint256::ZERO && !matches!(new.asked, Asked::Deposit { .. }) {
+        return (None, Reply::Refused { flaw: ChannelFlaw::ChannelNotFound, known: None });
+    }
+    // The specification's rule for a server that has lost its memory; never less than was claimed.
+    let charged = new.max.checked_sub(new.price).unwrap_or(Uint256::ZERO).max(seen.total_claimed);
+    let mut account = Account {
+        channel: Channel {
+            channel_id: *id,
+            channel_config: new.config.clone(),
+            charged_cumulative_amount: charged,
+            signed_max_claimable: Uint256::ZERO,
+            signature: String::new(),
+            balance: seen.balance,
+            total_claimed: seen.total_claimed,
+            withdraw_requested_at: seen.withdraw_requested_at,
+            refund_nonce: seen.refund_nonce,
+            onchain_synced_at: seen.at.saturating_mul(1000),
+            last_request_timestamp: now.0.saturating_mul(1000),
+            pending_request: None,
+        },
+        serving: None,
+        owed: Vec::new(),
+        hold: 0,
+        requests: 0,
+        deposit: None,
+        unclaimed_since: 0,
+        told_at: 0,
+        told_urgent: false,
+        means: new.means.clone(),
+        opened_at: now.0,
+        looked_at: 0,
+    };
+    match admitted(&account, &new, now) {
+        Ok(_) => {
+            let reply = serve(&mut account, new, now);
+            (Some(account), reply)
+        }
+        // Nothing is kept of it: not even what was asked.
+        Err(flaw) => (None, refused(flaw, &account)),
+    }
+}
+
+fn charge(
+    mut account: Account,
+    hold: u32,
+    amount: Uint256,
+    deposited: Option<(String, Option<Seen>)>,
+    now: UnixTime,
+) -> (Option<Account>, Reply) {
+    let Some(serving) = account.serving.take_if(|serving| serving.hold == hold) else {
+        return (Some(account), Reply::Stale);
+    };
+    let is_deposit = matches!(serving.asked, Asked::Deposit { .. });
+    if matches!(serving.asked, Asked::Refund { .. }) || is_deposit != deposited.is_some() {
+        account.doubt();
+        return (Some(account), Reply::Stale);
+    }
+    let charged = account.channel.charged_cumulative_amount.checked_add(amount);
+    let Some(charged) = charged.filter(|charged| *charged <= serving.max) else {
+        if is_deposit {
+            account.doubt();
+        }
+        let reply = refused(ChannelFlaw::ChargeExceedsSigned, &account);
+        return (Some(account), reply);
+    };
+    let (transaction, arrived) = match deposited {
+        Some((transaction, seen)) => {
+            match seen {
+                Some(seen) => account.see(&seen),
+                None => account.doubt(),
+            }
+            account.deposit = None;
+            (transaction, true)
+        }
+        None => (String::new(), false),
+    };
+    account.requests = account.requests.saturating_add(1);
+    let channel = &mut account.channel;
+    channel.charged_cumulative_amount = charged;
+    channel.signed_max_claimable = serving.max;
+    channel.signature = serving.signature;
+    channel.last_request_timestamp = now.0.saturating_mul(1000);
+    if account.unclaimed_since == 0 && account.is_claimable() {
+        account.unclaimed_since = now.0;
+    }
+    let deposited = match serving.asked {
+        Asked::Deposit { amount, .. } if arrived => Some(amount),
+        _ => None,
+    };
+    let receipt = Receipt { charged: amount, state: account.state(), transaction, deposited };
+    // What cost nothing is not owed: the same voucher is good for another request.
+    if amount > Uint256::ZERO {
+        if account.owed.len() >= MAX_OWED {
+            account.owed.remove(0);
+        }
+        account.owed.push(Owed {
+            hold,
+            max: serving.max,
+            request: serving.request,
+            receipt: receipt.clone(),
+            since: now.0,
+            lease_until: now.0 + DELIVERING_SECONDS,
+        });
+    }
+    (Some(account), Reply::Charged(Box::new(receipt)))
+}
+
+fn release(mut account: Account, hold: u32, touched: bool) -> (Option<Account>, Reply) {
+    let Some(serving) = account.serving.take_if(|serving| serving.hold == hold) else {
+        return (Some(account), Reply::Stale);
+    };
+    if touched {
+        account.doubt();
+        return (Some(account), Reply::Done);
+    }
+    if matches!(serving.asked, Asked::Deposit { .. }) {
+        account.deposit = None;
+    }
+    // Nothing was ever charged here that we know of, nor brought to the chain: as if it had never come.
+    let is_new = account.requests == 0 && account.deposit.is_none();
+    ((!is_new).then_some(account), Reply::Done)
+}
+
+fn refunded(mut account: Account, hold: u32, seen: &Seen) -> (Option<Account>, Reply) {
+    if account.serving.take_if(|serving| serving.hold == hold).is_none() {
+        return (Some(account), Reply::Stale);
+    }
+    account.see(seen);
+    let channel = &account.channel;
+    let is_empty = channel.balance <= channel.charged_cumulative_amount;
+    if is_empty && account.claimable() == Uint256::ZERO && account.owed.is_empty() {
+        return (None, Reply::Done);
+    }
+    (Some(account), Reply::Done)
+}
+
+/// A step of whoever delivers; what `keep` says no to is not owed any more.
+fn deliver(mut account: Account, hold: u32, keep: impl FnOnce(&mut Owed) -> bool) -> (Option<Account>, Reply) {
+    let Some(index) = account.owed.iter().position(|owed| owed.hold == hold) else {
+        return (Some(account), Reply::Stale);
+    };
+    if account.owed.get_mut(index).is_some_and(|owed| !keep(owed)) {
+        account.owed.remove(index);
+    }
+    (Some(account), Reply::Done)
+}

@@ -1,0 +1,378 @@
+//! A channel under random commands: never over-charged, never over-claimed, nothing forgotten; and stories.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use proptest::prelude::*;
+use x402_edge::{
+    channels::{Account, Asked, ClaimPolicy, Command, Due, Means, Presentation, Reply, Seen, apply, on_alarm, wake},
+    evm::{Address, Hash32, Uint256},
+    schemes::batch_settlement::{ChannelConfig, ChannelFlaw},
+    time::UnixTime,
+};
+
+const ID: Hash32 = [7; 32];
+const DELAY: u64 = 86_400;
+
+fn config() -> ChannelConfig {
+    let address = |byte| Address::new([byte; 20]);
+    ChannelConfig {
+        payer: address(1),
+        payer_authorizer: address(2),
+        receiver: address(3),
+        receiver_authorizer: address(4),
+        token: address(5),
+        withdraw_delay: DELAY,
+        salt: [0; 32],
+    }
+}
+
+fn seen(balance: u64, claimed: u64, at: u64) -> Seen {
+    Seen { balance: balance.into(), total_claimed: claimed.into(), withdraw_requested_at: 0, refund_nonce: 0, at }
+}
+
+fn means() -> Means {
+    Means { network: "eip155:1".to_owned(), claims: ClaimPolicy::default(), ..Means::default() }
+}
+
+fn voucher(max: u64, price: u64, request: &str, seen: Option<Seen>) -> Presentation {
+    Presentation {
+        config: config(),
+        max: max.into(),
+        signature: format!("0x{max}"),
+        proven: true,
+        price: price.into(),
+        asked: Asked::Voucher,
+        request: request.to_owned(),
+        seen,
+        means: means(),
+        known_only: false,
+    }
+}
+
+fn present(presentation: Presentation) -> Command {
+    Command::Present(Box::new(presentation))
+}
+
+fn tell(known: &mut Option<Account>, command: Command, now: u64) -> Reply {
+    let (after, reply) = apply(known.take(), &ID, command, UnixTime(now));
+    *known = after;
+    reply
+}
+
+fn number(value: Uint256) -> u64 {
+    value.to_string().parse().unwrap()
+}
+
+#[derive(Debug, Clone)]
+enum Deed {
+    Wait(u64),
+    /// The honest next voucher for a price and a request.
+    Next(u64, u8),
+    /// The same voucher and request as before.
+    Again,
+    /// Any voucher at all.
+    Any(u64, u64, u8),
+    Deposit(u64, u64),
+    Refund,
+    /// By the newest holder, or an older one; a share of the price in percent, or more than all of it.
+    Charge(bool, u64),
+    Release(bool, bool),
+    Refunded(bool),
+    Delivered(bool, bool),
+    Alarm,
+    /// The till has claimed what it was told last, or before that.
+    ClaimTold,
+    /// The chain is asked.
+    Look,
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let deed = prop_oneof![
+        3 => (0_u64..400).prop_map(Deed::Wait),
+        1 => (0_u64..3_000_000).prop_map(Deed::Wait),
+        8 => (0_u64..50, 0_u8..3).prop_map(|(price, request)| Deed::Next(price, request)),
+        4 => Just(Deed::Again),
+        2 => (0_u64..400, 0_u64..50, 0_u8..3).prop_map(|(max, price, request)| Deed::Any(max, price, request)),
+        2 => (1_u64..200, 0_u64..50).prop_map(|(amount, price)| Deed::Deposit(amount, price)),
+        1 => Just(Deed::Refund),
+        9 => (prop::bool::weighted(0.9), 0_u64..=110).prop_map(|(newest, share)| Deed::Charge(newest, share)),
+        2 => (any::<bool>(), any::<bool>()).prop_map(|(newest, touched)| Deed::Release(newest, touched)),
+        2 => any::<bool>().prop_map(Deed::Refunded),
+        4 => (any::<bool>(), any::<bool>()).prop_map(|(newest, whole)| Deed::Delivered(newest, whole)),
+        4 => Just(Deed::Alarm),
+        3 => Just(Deed::ClaimTold),
+        2 => Just(Deed::Look),
+    ];
+    prop::collection::vec(deed, 1..120)
+}
+
+/// What is true of the channel, whatever its record says.
+#[derive(Debug, Default)]
+struct Truth {
+    balance: u64,
+    claimed: u64,
+    charged: u64,
+    nonce: u64,
+    /// Vouchers charged and not delivered: ceiling, request, when.
+    undelivered: Vec<(u64, u8, u64)>,
+    /// What the till was told to claim.
+    told: Option<u64>,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn a_channel_is_never_overcharged_overclaimed_or_forgotten(deeds in deeds()) {
+        let (mut known, mut truth, mut now): (Option<Account>, Truth, u64) = (None, Truth { balance: 100, ..Truth::default() }, 1_000_000);
+        let mut holds: Vec<(u32, Presentation, u64)> = Vec::new();
+        let mut last: Option<Presentation> = None;
+        for deed in deeds {
+            let chain = |truth: &Truth, now| Seen { refund_nonce: truth.nonce, ..seen(truth.balance, truth.claimed, now) };
+            let holder = |newest: bool| if newest { holds.last() } else { holds.first() }.cloned();
+            let charged_before = known.as_ref().map(|account| account.channel.charged_cumulative_amount);
+            let mut presented = None;
+            match deed {
+                Deed::Wait(seconds) => now += seconds,
+                Deed::Next(price, request) => presented = Some(voucher(truth.charged + price, price, &request.to_string(), None)),
+                Deed::Again => presented = last.clone().map(|again| Presentation { seen: None, ..again }),
+                Deed::Any(max, price, request) => presented = Some(voucher(max, price, &request.to_string(), None)),
+                Deed::Deposit(amount, price) => presented = Some(Presentation {
+                    asked: Asked::Deposit { amount: amount.into(), digest: format!("{amount}") },
+                    ..voucher(truth.charged + price, price, "d", None)
+                }),
+                Deed::Refund => presented = Some(Presentation { asked: Asked::Refund { amount: None }, ..voucher(truth.charged, 0, "r", None) }),
+                Deed::Charge(newest, share) => if let Some((hold, what, price)) = holder(newest) {
+                    let amount = price * share / 100;
+                    let deposited = match what.asked {
+                        Asked::Deposit { amount, .. } => {
+                            truth.balance += number(amount);
+                            Some(("0xd".to_owned(), (share % 2 == 0).then(|| chain(&truth, now))))
+                        }
+                        _ => None,
+                    };
+                    let reply = tell(&mut known, Command::Charge { hold, amount: amount.into(), deposited }, now);
+                    if let Reply::Charged(receipt) = &reply {
+                        prop_assert!(share <= 100 || amount <= price, "{reply:?}");
+                        prop_assert!(amount <= price);
+                        truth.charged += amount;
+                        prop_assert_eq!(number(receipt.state.charged_cumulative_amount), truth.charged);
+                        prop_assert_eq!(number(receipt.charged), amount);
+                        if amount > 0 {
+                            truth.undelivered.push((number(what.max), what.request.parse().unwrap_or(9), now));
+                        }
+                        holds.retain(|(other, ..)| *other != hold);
+                    }
+                },
+                Deed::Release(newest, touched) => if let Some((hold, ..)) = holder(newest) {
+                    tell(&mut known, Command::Release { hold, touched }, now);
+                },
+                Deed::Refunded(newest) => if let Some((hold, what, _)) = holder(newest) && matches!(what.asked, Asked::Refund { .. })
+                    && known.as_ref().and_then(|account| account.serving.as_ref()).is_some_and(|serving| serving.hold == hold) {
+                    // The facilitator claims and pays back in one transaction.
+                    truth.claimed = truth.charged;
+                    truth.balance = truth.charged;
+                    truth.nonce += 1;
+                    tell(&mut known, Command::Refunded { hold, seen: chain(&truth, now), transaction: "0xr".to_owned(), amount: 1.into() }, now);
+                },
+                Deed::Delivered(newest, whole) => if let Some(account) = &known {
+                    let owed = if newest { account.owed.last() } else { account.owed.first() }.cloned();
+                    if let Some(owed) = owed {
+                        prop_assert_eq!(tell(&mut known, Command::Delivered { hold: owed.hold, whole }, now), Reply::Done);
+                        if whole {
+                            let gone = (number(owed.max), owed.request.parse().unwrap_or(9));
+                            let at = truth.undelivered.iter().position(|(max, request, _)| (*max, *request) == gone).unwrap();
+                            truth.undelivered.remove(at);
+                        }
+                    }
+                },
+                Deed::Alarm => if let Some(account) = known.take() {
+                    let was_due = wake(&account) <= now;
+                    let (after, Due { claim, .. }) = on_alarm(account.clone(), UnixTime(now));
+                    if after.is_none() {
+                        prop_assert!(!account.is_claimable() && was_due, "forgotten with {} unclaimed", account.claimable());
+                        prop_assert!(truth.undelivered.iter().all(|(.., at)| now >= at + 24 * 3600), "forgotten and owed");
+                        truth.undelivered.clear();
+                    }
+                    if let Some(claim) = claim {
+                        prop_assert!(claim.total <= claim.max, "claims more than was signed");
+                        prop_assert!(number(claim.total) <= truth.charged, "claims more than was charged");
+                        truth.told = Some(number(claim.total));
+                    }
+                    // The alarm does not come again and again for nothing.
+                    prop_assert!(after.as_ref().is_none_or(|after| wake(after) > now), "{after:?}");
+                    known = after;
+                },
+                Deed::ClaimTold => if let Some(total) = truth.told.take() {
+                    truth.claimed = truth.claimed.max(total);
+                    tell(&mut known, Command::Claimed { total: total.into() }, now);
+                },
+                Deed::Look => {
+                    tell(&mut known, Command::Look(chain(&truth, now)), now);
+                }
+            }
+            if let Some(mut presentation) = presented {
+                let price = number(presentation.price);
+                let mut reply = tell(&mut known, present(presentation.clone()), now);
+                if matches!(reply, Reply::Unseen { .. }) {
+                    presentation.seen = Some(chain(&truth, now));
+                    reply = tell(&mut known, present(presentation.clone()), now);
+                    let asked_again = matches!(reply, Reply::Unseen { .. });
+                    prop_assert!(!asked_again, "asked for the chain again");
+                }
+                let this = (number(presentation.max), presentation.request.parse().unwrap_or(9));
+                match &reply {
+                    Reply::Held { hold, .. } => {
+                        // Where nothing was known, the voucher says what was charged before.
+                        truth.charged = number(known.as_ref().unwrap().channel.charged_cumulative_amount);
+                        prop_assert_eq!(this.0, truth.charged + price, "served for another voucher than the next");
+                        prop_assert!(holds.iter().all(|(other, ..)| other < hold) || charged_before.is_none(), "a hold was given again");
+                        if charged_before.is_none() {
+                            holds.clear();
+                            truth.undelivered.clear();
+                        }
+                        holds.push((*hold, presentation.clone(), price));
+                        last = Some(presentation);
+                    }
+                    Reply::Owed { receipt, .. } => {
+                        prop_assert!(truth.undelivered.iter().any(|(max, request, _)| (*max, *request) == this), "nothing is owed");
+                        prop_assert!(number(receipt.state.charged_cumulative_amount) <= truth.charged);
+                    }
+                    Reply::Refused { flaw, known: told } => {
+                        let tells = matches!(flaw, ChannelFlaw::CumulativeAmountMismatch | ChannelFlaw::CumulativeBelowClaimed);
+                        prop_assert_eq!(told.is_some(), tells);
+                    }
+                    Reply::Busy { .. } | Reply::Elsewhere => {}
+                    other => panic!("{other:?}"),
+                }
+                // Presenting charges nothing.
+                if let (Some(before), Some(account)) = (charged_before, &known) {
+                    prop_assert_eq!(account.channel.charged_cumulative_amount, before);
+                }
+            }
+            if let Some(account) = &known {
+                let channel = &account.channel;
+                prop_assert!(channel.signature.is_empty() || channel.charged_cumulative_amount <= channel.signed_max_claimable);
+                prop_assert!(channel.total_claimed <= channel.charged_cumulative_amount);
+
+                // What is to be claimed has a time at which it will be.
+                prop_assert!(!account.is_claimable() || wake(account) <= account.told_at.max(account.unclaimed_since) + DELAY / 4 + 600);
+            }
+        }
+    }
+}
+
+fn opened() -> (Option<Account>, u32) {
+    let mut known = None;
+    let reply = tell(&mut known, present(voucher(10, 10, "a", Some(seen(100, 0, 1000)))), 1000);
+    let Reply::Held { hold, .. } = reply else { panic!("{reply:?}") };
+    (known, hold)
+}
+
+fn charged(known: &mut Option<Account>, hold: u32, amount: u64, at: u64) {
+    let reply = tell(known, Command::Charge { hold, amount: amount.into(), deposited: None }, at);
+    assert!(matches!(reply, Reply::Charged(_)), "{reply:?}");
+}
+
+#[test]
+fn a_voucher_sent_again_after_a_lost_answer_gets_it_without_a_second_charge() {
+    let (mut known, hold) = opened();
+    assert_eq!(tell(&mut known, present(voucher(10, 10, "a", None)), 1001), Reply::Busy { retry_after: 2 });
+    charged(&mut known, hold, 10, 1002);
+    let again = || present(voucher(10, 10, "a", None));
+    assert_eq!(tell(&mut known, again(), 1003), Reply::Busy { retry_after: 2 }, "its answer is on its way");
+    tell(&mut known, Command::Delivered { hold, whole: false }, 1004);
+    let reply = tell(&mut known, again(), 1005);
+    let Reply::Owed { hold: second, receipt, since: 1002 } = reply else { panic!("{reply:?}") };
+    assert_eq!((number(receipt.charged), number(receipt.state.charged_cumulative_amount)), (10, 10));
+    // Others may go on meanwhile, and it is owed all the same.
+    let next = tell(&mut known, present(voucher(20, 10, "b", None)), 1006);
+    let Reply::Held { hold: third, .. } = next else { panic!("{next:?}") };
+    charged(&mut known, third, 10, 1007);
+    tell(&mut known, Command::Delivered { hold: second, whole: false }, 1008);
+    assert!(matches!(tell(&mut known, again(), 1009), Reply::Owed { .. }));
+    assert_eq!(tell(&mut known, present(voucher(10, 10, "c", None)), 1010), Reply::Elsewhere);
+    let newest = known.as_ref().unwrap().hold;
+    tell(&mut known, Command::Delivered { hold: newest, whole: true }, 1011);
+    let reply = tell(&mut known, again(), 1012);
+    let Reply::Refused { flaw: ChannelFlaw::CumulativeAmountMismatch, known: Some(told) } = reply else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(number(told.0.charged_cumulative_amount), 20);
+    assert_eq!(told.1.unwrap().signature, "0x20");
+}
+
+#[test]
+fn another_request_of_a_busy_channel_is_refused_and_the_same_voucher_is_good_after_a_failed_origin() {
+    let (mut known, hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    let Reply::Held { hold, .. } = tell(&mut known, present(voucher(20, 10, "b", None)), 1001) else { panic!() };
+    let busy = tell(&mut known, present(voucher(30, 20, "c", None)), 1001);
+    assert!(matches!(busy, Reply::Refused { flaw: ChannelFlaw::ChannelBusy, .. }));
+    assert_eq!(tell(&mut known, Command::Release { hold, touched: false }, 1002), Reply::Done);
+    assert!(matches!(tell(&mut known, present(voucher(20, 10, "b", None)), 1003), Reply::Held { .. }));
+    // The one who had it before cannot charge any more.
+    assert_eq!(tell(&mut known, Command::Charge { hold, amount: 10.into(), deposited: None }, 1004), Reply::Stale);
+}
+
+#[test]
+fn nothing_is_kept_of_a_channel_that_the_chain_does_not_know_or_that_was_never_charged() {
+    let mut known = None;
+    assert_eq!(tell(&mut known, present(voucher(10, 10, "a", None)), 1000), Reply::Unseen { deposit_begun: false });
+    assert_eq!(known, None);
+    let reply = tell(&mut known, present(voucher(10, 10, "a", Some(seen(0, 0, 1000)))), 1000);
+    assert_eq!(reply, Reply::Refused { flaw: ChannelFlaw::ChannelNotFound, known: None });
+    assert_eq!(known, None);
+    let (mut known, hold) = opened();
+    tell(&mut known, Command::Release { hold, touched: false }, 1001);
+    assert_eq!(known, None);
+}
+
+#[test]
+fn after_five_minutes_the_chain_is_asked_again() {
+    let (mut known, hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    let next = || present(voucher(20, 10, "b", None));
+    assert!(matches!(tell(&mut known.clone(), next(), 1300), Reply::Held { .. }));
+    assert_eq!(tell(&mut known, next(), 1301), Reply::Unseen { deposit_begun: false });
+    let withdrawn = Seen { balance: 15.into(), ..seen(0, 0, 1301) };
+    let reply = tell(&mut known, present(Presentation { seen: Some(withdrawn), ..voucher(20, 10, "b", None) }), 1301);
+    assert!(matches!(reply, Reply::Refused { flaw: ChannelFlaw::CumulativeExceedsBalance, .. }));
+}
+
+#[test]
+fn a_channel_is_claimed_when_it_falls_quiet_when_enough_has_come_together_and_when_its_payer_withdraws() {
+    let (mut known, hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    tell(&mut known, Command::Delivered { hold, whole: true }, 1000);
+    let account = known.unwrap();
+    assert_eq!(wake(&account), 1600, "quiet for ten minutes");
+    let with = |claims| Account { means: Means { claims, ..means() }, ..account.clone() };
+    assert_eq!(wake(&with(ClaimPolicy { threshold: Some(10.into()), ..ClaimPolicy::default() })), 0);
+    assert_eq!(wake(&with(ClaimPolicy { threshold: Some(11.into()), ..ClaimPolicy::default() })), 1600);
+    assert_eq!(wake(&with(ClaimPolicy { idle: 1_000_000, ..ClaimPolicy::default() })), 1000 + DELAY / 4);
+    assert_eq!(wake(&with(ClaimPolicy { every: Some(60), ..ClaimPolicy::default() })), 1060);
+    let mut withdrawing = account.clone();
+    withdrawing.channel.withdraw_requested_at = 1100;
+    assert_eq!(wake(&withdrawing), 0);
+    let (after, due) = on_alarm(withdrawing, UnixTime(1100));
+    assert!(due.claim.is_some_and(|claim| claim.urgent && claim.total == 10.into()));
+    assert_eq!(wake(&after.unwrap()), 1700, "told once; again where the till has forgotten");
+}
+
+#[test]
+fn a_deposit_whose_outcome_is_unknown_is_remembered() {
+    let deposit = |seen| Presentation {
+        asked: Asked::Deposit { amount: 50.into(), digest: "d".to_owned() },
+        ..voucher(10, 10, "a", seen)
+    };
+    let mut known = None;
+    assert_eq!(tell(&mut known, present(deposit(None)), 1000), Reply::Unseen { deposit_begun: false });
+    let Reply::Held { hold, .. } = tell(&mut known, present(deposit(Some(seen(0, 0, 1000)))), 1000) else { panic!() };
+    tell(&mut known, Command::Release { hold, touched: true }, 1050);
+    assert_eq!(tell(&mut known, present(deposit(None)), 1060), Reply::Unseen { deposit_begun: true });
+    // It has arrived: the voucher is good by itself.
+    let Reply::Held { .. } = tell(&mut known, present(voucher(10, 10, "a", Some(seen(50, 0, 1060)))), 1060) else {
+        panic!()
+    };
+}
