@@ -57,6 +57,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "edge",
         &[
+            "chain",
+            "channels",
+            "claims",
+            "evm",
             "client",
             "time",
             // For measuring the edge check without a request.
