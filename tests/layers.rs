@@ -59,6 +59,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "edge",
         &[
+            "chain",
+            "channels",
+            "claims",
+            "evm",
             "client",
             "metering",
             "time",

@@ -239,10 +239,7 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
         let mut asked = 0;
         for part in rows.chunks(MAX_PER_QUESTION) {
             let ids: Vec<String> = part.iter().map(|(channel, _)| channel.clone()).collect();
-            let known = match till.means.rpc.is_empty() {
-                true => None,
-                false => chain::channels(self.fetch, &till.means.rpc, &ids).await,
-            };
+            let known = chain::channels(self.fetch, &till.means.rpc, &ids).await;
             for (index, row) in part.iter().enumerate() {
                 let total = match &known {
                     Some(known) => known.get(index).map(|channel| channel.total_claimed),
