@@ -438,7 +438,7 @@ fn what_is_wrong_with_a_usage_is_told() {
         (
             json!({"header": "X-Units", "price": 1}),
             exact(),
-            r#"/routes/~1x/usage: usage is for "scheme": "upto": an exact price is fixed (found {"header":"X-Units","price":1})"#,
+            r#"/routes/~1x/usage: usage is for "scheme": "upto" or "batch-settlement": an exact price is fixed (found {"header":"X-Units","price":1})"#,
         ),
     ] {
         let told = told_of(usage, more);

@@ -126,7 +126,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Some(Used::AtTheEnd(meter)) => match ticket.filter(|_| ahead) {
                 Some(ticket) => {
                     let receipt = payment.queued();
-                    let bill = Bill::Payment(payment, visit.table.rpc(purchase.paid.network).to_vec());
+                    let bill = Bill::Payment(Box::new(payment), visit.table.rpc(purchase.paid.network).to_vec());
                     let ticket = ticket.clone().metered(Metering::new(*meter, bill));
                     return self.paid_answer(answer, (&receipt, None), Some(ticket), purchase);
                 }

@@ -32,7 +32,7 @@ pub struct Metering {
 #[derive(Debug, Clone)]
 pub(super) enum Bill {
     /// An authorization, which is settled; where the chain is asked.
-    Payment(VerifiedPayment, Vec<String>),
+    Payment(Box<VerifiedPayment>, Vec<String>),
     /// A voucher that allows so much; with the deposit that was settled for it.
     Voucher(Amount, Option<(String, Option<Seen>)>),
 }

@@ -1,9 +1,9 @@
-//! How much of an `upto` price was used: the key `usage`.
+//! How much of an `upto` or `batch-settlement` price was used: the key `usage`.
 
 use crate::{
     metering::{Meter, Rate},
     money::{Amount, Decimal},
-    schemes::upto,
+    schemes::{batch_settlement, exact, upto},
 };
 
 use super::{
@@ -114,7 +114,7 @@ impl UsagePrice {
         tokens: &Tokens,
         problems: &mut Vec<Diagnosis>,
     ) {
-        let offers = terms.flat_map(Terms::accepts).filter(|offer| offer.scheme() != crate::schemes::exact::SCHEME);
+        let offers = terms.flat_map(Terms::accepts).filter(|offer| offer.scheme() != exact::SCHEME);
         let mut any = false;
         for offer in offers {
             any = true;
@@ -124,8 +124,11 @@ impl UsagePrice {
             }
         }
         if !any {
-            problems
-                .push(node.problem(format!("usage is for \"scheme\": \"{}\": an exact price is fixed", upto::SCHEME)));
+            problems.push(node.problem(format!(
+                "usage is for \"scheme\": \"{}\" or \"{}\": an exact price is fixed",
+                upto::SCHEME,
+                batch_settlement::SCHEME
+            )));
         }
     }
 
