@@ -105,6 +105,12 @@ impl Uint256 {
         Self(out)
     }
 
+    /// The number, where it is below 2^64.
+    pub fn to_u64(self) -> Option<u64> {
+        let (high, low) = self.0.split_last_chunk()?;
+        high.iter().all(|byte| *byte == 0).then_some(u64::from_be_bytes(*low))
+    }
+
     /// A bit; 0 is the least significant.
     pub fn bit(self, index: u8) -> bool {
         let (byte, bit) = (usize::from(index / 8), index % 8);
@@ -154,6 +160,10 @@ impl FromStr for Uint256 {
         if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
             return Err(ParseUintError::Digits);
         }
+        // Nearly every number: 19 digits are below 2^64.
+        if let (1..=19, Ok(small)) = (digits.len(), text.parse::<u64>()) {
+            return Ok(small.into());
+        }
         digits
             .iter()
             .try_fold(Self::ZERO, |number, digit| number.push_digit(digit - b'0'))
@@ -163,6 +173,9 @@ impl FromStr for Uint256 {
 
 impl fmt::Display for Uint256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(small) = self.to_u64() {
+            return fmt::Display::fmt(&small, f);
+        }
         let mut rest = self.0;
         let mut digits = Vec::with_capacity(MAX_DIGITS);
         loop {
