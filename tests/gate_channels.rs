@@ -74,7 +74,7 @@ impl Client {
         json!({"channelId": hex32(&channel_id), "maxClaimableAmount": max.to_string(), "signature": signature})
     }
 
-    fn pays(&self, offer: &Value, payload: &Value) -> FakeRequest {
+    fn pays(offer: &Value, payload: &Value) -> FakeRequest {
         let header = encode_header(&json!({"x402Version": 2, "accepted": offer, "payload": payload}));
         FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &header)
     }
@@ -85,7 +85,7 @@ impl Client {
 
     fn by_voucher_over(&self, offer: &Value, max: u64) -> FakeRequest {
         let config = self.config(offer);
-        self.pays(offer, &json!({"type": "voucher", "channelConfig": config, "voucher": self.voucher(offer, max)}))
+        Self::pays(offer, &json!({"type": "voucher", "channelConfig": config, "voucher": self.voucher(offer, max)}))
     }
 
     fn by_deposit(&self, offer: &Value, deposited: u64) -> FakeRequest {
@@ -103,18 +103,21 @@ impl Client {
         let token =
             Eip712Domain { name: "USDC", version: Some("2"), chain_id: CHAIN, verifying_contract: config.token };
         let signature = self.wallet.sign(&signing_hash(&token, &authorization));
-        self.pays(offer, &json!({
-            "type": "deposit", "channelConfig": config, "voucher": self.voucher(offer, self.charged + amount(offer)),
-            "deposit": {"amount": deposited.to_string(), "authorization": {"erc3009Authorization": {
-                "validAfter": "0", "validBefore": (NOW + 10_000).to_string(), "salt": hex32(&salt), "signature": signature,
-            }}},
-        }))
+        Self::pays(
+            offer,
+            &json!({
+                "type": "deposit", "channelConfig": config, "voucher": self.voucher(offer, self.charged + amount(offer)),
+                "deposit": {"amount": deposited.to_string(), "authorization": {"erc3009Authorization": {
+                    "validAfter": "0", "validBefore": (NOW + 10_000).to_string(), "salt": hex32(&salt), "signature": signature,
+                }}},
+            }),
+        )
     }
 
     fn by_refund(&self, offer: &Value) -> FakeRequest {
         let config = self.config(offer);
         let voucher = self.voucher(offer, self.charged);
-        self.pays(offer, &json!({"type": "refund", "channelConfig": config, "voucher": voucher}))
+        Self::pays(offer, &json!({"type": "refund", "channelConfig": config, "voucher": voucher}))
     }
 }
 
@@ -343,11 +346,11 @@ fn what_the_chain_was_not_seen_to_hold_lately_is_asked_for() {
     world.answer_chain(move |question| {
         count.set(count.get() + 1);
         assert_eq!(question["params"][0]["to"], "0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003");
-        let word = |number: u64| format!("{number:064x}");
+        let digits = |number: u64| format!("{number:064x}");
         json!(match question["id"].as_u64().unwrap() {
-            0 => format!("0x{}{}", word(1_000_000), word(500)),
-            1 => format!("0x{}{}", word(0), word(0)),
-            _ => format!("0x{}", word(0)),
+            0 => format!("0x{}{}", digits(1_000_000), digits(500)),
+            1 => format!("0x{}{}", digits(0), digits(0)),
+            _ => format!("0x{}", digits(0)),
         })
     });
     let (_, edits) = world.origins(&client.by_voucher(&offer));
@@ -379,7 +382,7 @@ fn nothing_is_kept_of_channels_that_do_not_exist() {
         json!({"type": "voucher", "channelConfig": client.config(&offer), "voucher": client.voucher(&offer, 1000)});
     payload["voucher"]["signature"] = forged.voucher(&offer, 1000)["signature"].clone();
     forget_calls(&world);
-    refused(&world, &client.pays(&offer, &payload), "invalid_batch_settlement_evm_voucher_signature");
+    refused(&world, &Client::pays(&offer, &payload), "invalid_batch_settlement_evm_voucher_signature");
     assert!(world.calls().is_empty() && world.channel_calls.borrow().is_empty(), "a forgery costs nobody a call");
 }
 
@@ -485,7 +488,7 @@ fn other_payers_channels_and_other_offers_are_as_before() {
     let signature = client.wallet.sign(&signing_hash(&domain(CHAIN), &voucher));
     let payload = json!({"type": "voucher", "channelConfig": config, "voucher":
         {"channelId": hex32(&other.channel_id(CHAIN)), "maxClaimableAmount": "1000", "signature": signature}});
-    refused(&world, &client.pays(&offer, &payload), "invalid_batch_settlement_evm_withdraw_delay_mismatch");
+    refused(&world, &Client::pays(&offer, &payload), "invalid_batch_settlement_evm_withdraw_delay_mismatch");
     let mut foreign = offer.clone();
     foreign["extra"]["receiverAuthorizer"] = json!(client.wallet.address().to_string());
     let _ = world.supported.replace(reply(
