@@ -246,7 +246,7 @@ impl ChannelObject {
         self.teller(&fetch, &roster, &ledger, keys_of(&keys)).work().await
     }
 
-    const fn teller<'a>(
+    fn teller<'a>(
         &'a self,
         fetch: &'a WorkerFetch,
         roster: &'a Roster,
