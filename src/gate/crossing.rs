@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     chain,
     channels::{
-        Asked, ChannelState, ClaimPolicy, Command, Means, Presentation, Receipt, Reply, Seen, VoucherState,
+        Asked, ChannelState, ClaimPolicy, Command, Means, Presentation, Receipt, Reply, Seen, Served, VoucherState,
         channel_name, voucher_payment_id,
     },
     evm::keccak256,
@@ -122,6 +122,17 @@ impl<'a, R: Request> Crossing<'a, R> {
             },
             known_only: false,
         }
+    }
+
+    /// What was served, once it was.
+    pub(super) fn served(&self) -> Box<Served> {
+        let message = self.checked.message();
+        Box::new(Served {
+            max: message.voucher.max_claimable_amount,
+            signature: message.voucher_signature(),
+            price: self.checked.price(),
+            request: self.request.clone(),
+        })
     }
 
     /// The channel as clients know it.
