@@ -1,7 +1,7 @@
 //! A payment whose amount is known when its answer has ended.
 
 use crate::{
-    channels::{self, Seen},
+    channels::{self, Seen, Served},
     facilitator::VerifiedPayment,
     ledger::{Command, Outcome},
     metering::Meter,
@@ -33,15 +33,15 @@ pub struct Metering {
 pub(super) enum Bill {
     /// An authorization, which is settled; where the chain is asked.
     Payment(Box<VerifiedPayment>, Vec<String>),
-    /// A voucher that allows so much; with the deposit that was settled for it.
-    Voucher(Amount, Option<(String, Option<Seen>)>),
+    /// A voucher; with the deposit that was settled for it.
+    Voucher(Box<Served>, Option<(String, Option<Seen>)>),
 }
 
 impl Bill {
     const fn maximum(&self) -> Amount {
         match self {
             Self::Payment(payment, _) => payment.checked().requirements().amount(),
-            Self::Voucher(maximum, _) => *maximum,
+            Self::Voucher(served, _) => Amount::new(served.price),
         }
     }
 }
@@ -78,12 +78,13 @@ impl Metering {
                 };
                 ticket.tell(ledger, command).await.map(drop)
             }
-            Bill::Voucher(_, deposited) => {
+            Bill::Voucher(served, deposited) => {
                 let hold = ticket.hold();
                 let command = match ended {
                     Ended::BrokenOff => channels::Command::Release { hold, touched: deposited.is_some() },
                     Ended::Whole => {
-                        channels::Command::Charge { hold, amount: used.units(), deposited: deposited.clone() }
+                        let (served, deposited) = (served.clone(), deposited.clone());
+                        channels::Command::Charge { hold, served, amount: used.units(), deposited }
                     }
                 };
                 ledger.channel(ticket.object(), command).await.map(drop)
