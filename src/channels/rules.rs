@@ -36,6 +36,15 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
         }
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
         (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen),
+        // What is charged shows when the answer has ended: the origin is still at work.
+        (Some(mut account), Command::Delivering { hold })
+            if account.serving.as_ref().is_some_and(|serving| serving.hold == hold) =>
+        {
+            if let Some(serving) = &mut account.serving {
+                serving.lease_until = now.0 + SERVING_SECONDS;
+            }
+            (Some(account), Reply::Done)
+        }
         (Some(account), Command::Delivering { hold }) => deliver(account, hold, |owed| {
             owed.lease_until = now.0 + DELIVERING_SECONDS;
             true

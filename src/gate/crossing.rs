@@ -156,6 +156,17 @@ impl<'a, R: Request> Crossing<'a, R> {
         SettlementResponse { extra: Some(extra), ..self.settled(receipt.transaction.clone(), amount) }
     }
 
+    /// What the client is told of an answer whose cost shows when it has ended: what it charges is in the channel's state
+    /// with the next answer.
+    pub(super) fn metered(&self, deposited: Option<&(String, Option<Seen>)>) -> SettlementResponse {
+        let (transaction, amount) = match (deposited, self.asked()) {
+            (Some((transaction, _)), Asked::Deposit { amount, .. }) => (transaction.clone(), amount.to_string()),
+            _ => (String::new(), String::new()),
+        };
+        let extra = json!({ "settlement": "queued" });
+        SettlementResponse { extra: Some(extra), ..self.settled(transaction, amount) }
+    }
+
     /// The receipt of what a facilitator did for the channel.
     pub(super) fn settled(&self, transaction: String, amount: String) -> SettlementResponse {
         SettlementResponse {
