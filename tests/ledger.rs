@@ -58,6 +58,7 @@ fn presentation(request: u8) -> Presentation {
         sale: Sale::default(),
         valid_until: 300,
         wish: Wish::VerifyFirst,
+        max_unsettled: 2,
         exposure: None,
         verify_seconds: 4,
         known_only: false,

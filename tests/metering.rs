@@ -128,9 +128,11 @@ fn no_usage_costs_nothing_and_spends_the_authorization() {
 
 #[test]
 fn a_payer_who_used_nothing_is_not_held_to_be_without_money() {
-    let world = world(TOKENS, "application/json", vec![r#"{"usage":{"input_tokens":0,"output_tokens":0}}"#]);
+    let mut world = world_with(r#"{"header": "X-Credits-Used", "price": "$0.25"}"#, r#", "verify": "never""#);
+    world.origin = Ok(FakeAnswer { status: 200, headers: vec![("X-Credits-Used", "0")] });
     let object = || world.clerks.borrow().values().next().map(|clerk| clerk.store().standing().unwrap());
-    let _ = receipt(&world);
+    assert_eq!(receipt(&world)["amount"], "0");
+    assert_eq!(calls(&world), [ORIGIN], "served before anybody had verified it");
     assert_eq!(object().unwrap().unsettled, 0);
 }
 

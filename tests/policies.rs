@@ -93,6 +93,19 @@ fn a_wallet_without_money_makes_the_origin_work_twice_at_most() {
 }
 
 #[test]
+fn the_owner_says_how_often_the_origin_may_work_for_nothing() {
+    for (payer, route) in [(0, 5), (1, 5), (4, 5), (4, 3), (4, 0)] {
+        let world = with(&format!(r#""maxUnsettled": {{"payer": {payer}, "route": {route}}},"#));
+        world.verify.replace(vec![no_money()]);
+        let ran = |wallet, nonce| calls(&world, &paid(&world, "GET", wallet, nonce)).1.contains(&ORIGIN.to_owned());
+        let runs = (1..=8).filter(|nonce| ran(1, *nonce)).count();
+        assert_eq!(runs, payer.min(route), "one payer: {payer}, {route}");
+        let runs = runs + (2..=9).filter(|wallet| ran(*wallet, 1)).count();
+        assert_eq!(runs, if payer == 0 { 0 } else { route }, "all: {payer}, {route}");
+    }
+}
+
+#[test]
 fn many_wallets_without_money_share_twenty_runs_of_a_route() {
     let world = World::new();
     world.verify.replace(vec![no_money()]);

@@ -1,7 +1,7 @@
 //! `docs/prices.schema.json` against the parser, in both directions: an editor must not warn of what the Worker takes,
 //! and must know the keys and forms that it takes.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::too_many_lines)]
 
 use std::{cell::Cell, collections::BTreeSet, fs};
 
@@ -162,6 +162,10 @@ fn mistakes_of_form_are_mistakes_to_both() {
         (format!("{feed}/maxExposure/route"), json!(0)),
         (format!("{feed}/maxExposure/route"), json!("5 USDC")),
         (format!("{feed}/settle"), json!("upfront")),
+        (at("/maxUnsettled"), json!(2)),
+        (at("/maxUnsettled"), json!({"payer": -1})),
+        (at("/maxUnsettled"), json!({"route": 10_001})),
+        (at("/maxUnsettled"), json!({"host": 1})),
         (at("/usage"), json!("tokens")),
         (at("/usage"), json!({})),
         (at("/usage"), json!({"header": "X Units", "price": 1})),

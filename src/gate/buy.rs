@@ -68,7 +68,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let forward = purchase.forward(payment.is_metered());
         let ask_origin = || origin.send(forward, PAID_ORIGIN_WITHIN);
         let (payment, verifying, answer) = match plan {
-            Plan::VerifyBeside if self.runs.begin(purchase.route(), self.host.now()) => {
+            Plan::VerifyBeside if self.may_run(purchase) => {
                 let (verified, answer) = join(self.verify(payment, purchase), ask_origin()).await;
                 match verified {
                     Ok(payment) => {
@@ -164,6 +164,11 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Ok(receipt) => self.deliver(ticket, (&receipt, self.host.now()), purchase, origin).await,
             Err(answer) => answer.into(),
         }
+    }
+
+    /// Whether the origin may work for one more payer whom nobody knows.
+    fn may_run<R: Request>(&self, purchase: &Purchase<'_, R>) -> bool {
+        self.runs.begin(purchase.route(), purchase.max_unsettled().route, self.host.now())
     }
 
     /// What was used of a `maximum`: as the origin says in a header, else as the route's `usage` has it.

@@ -4,7 +4,7 @@ use crate::{
     ledger::{Exposure, Sale, Wish, budget_name},
     origin::{Paid, paid_forward},
     ports::{Forward, Request},
-    prices::{Settle, UsagePrice, Verify},
+    prices::{MaxUnsettled, Settle, UsagePrice, Verify},
     schemes::{CheckedPayment, Proof},
     x402::{PaymentRequirements, X402Version},
 };
@@ -40,6 +40,11 @@ impl<R: Request> Purchase<'_, R> {
             amount: paid.amount.to_string(),
             prices: prices.unwrap_or_default().to_owned(),
         }
+    }
+
+    /// How often the origin may work for nothing.
+    pub(super) fn max_unsettled(&self) -> MaxUnsettled {
+        self.challenge.quote().route.policy().max_unsettled
     }
 
     /// What may come first for this payment: `/verify` or the origin.

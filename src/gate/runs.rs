@@ -4,9 +4,6 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use crate::time::UnixTime;
 
-/// Runs that one route allows; beyond, `/verify` comes first.
-const MAX_UNPROVEN: usize = 20;
-
 /// A run that never settles counts for so long.
 const COUNT_SECONDS: u64 = 600;
 
@@ -18,15 +15,15 @@ const MAX_ROUTES: usize = 1000;
 pub struct UnprovenRuns(RefCell<BTreeMap<String, Vec<u64>>>);
 
 impl UnprovenRuns {
-    /// One more run, if the route allows it.
-    pub(super) fn begin(&self, route: &str, now: UnixTime) -> bool {
+    /// One more run, if the route has fewer than `most`.
+    pub(super) fn begin(&self, route: &str, most: u32, now: UnixTime) -> bool {
         let mut runs = self.0.borrow_mut();
         if !runs.contains_key(route) && runs.len() >= MAX_ROUTES {
             runs.clear();
         }
         let runs = runs.entry(route.to_owned()).or_default();
         runs.retain(|until| *until > now.0);
-        let allowed = runs.len() < MAX_UNPROVEN;
+        let allowed = runs.len() < most as usize;
         if allowed {
             runs.push(now.plus(COUNT_SECONDS).0);
         }
@@ -48,10 +45,10 @@ mod tests {
     #[test]
     fn unknown_payers_share_the_runs_of_a_route() {
         let (runs, now) = (UnprovenRuns::default(), UnixTime(1000));
-        assert!((0..MAX_UNPROVEN).all(|_| runs.begin("/a", now)));
-        assert!(!runs.begin("/a", now) && runs.begin("/b", now));
+        assert!((0..20).all(|_| runs.begin("/a", 20, now)));
+        assert!(!runs.begin("/a", 20, now) && runs.begin("/b", 20, now));
         runs.end("/a");
-        assert!(runs.begin("/a", now) && !runs.begin("/a", now));
-        assert!(runs.begin("/a", now.plus(COUNT_SECONDS)), "what came to nothing is forgiven in time");
+        assert!(runs.begin("/a", 20, now) && !runs.begin("/a", 20, now));
+        assert!(runs.begin("/a", 20, now.plus(COUNT_SECONDS)), "what came to nothing is forgiven in time");
     }
 }

@@ -19,6 +19,8 @@ pub struct Presentation {
     pub valid_until: u64,
     /// What may come first: `/verify` or the origin.
     pub wish: Wish,
+    /// Runs of the origin that the payer may cause before anybody has verified them and they have settled.
+    pub max_unsettled: u32,
     /// What the answer may take of a budget, where the route lets it leave before it is paid.
     pub exposure: Option<Exposure>,
     /// How long verifying may take; copies wait meanwhile.

@@ -23,7 +23,7 @@ pub use identifier::{Identified, IdentifierCommand, IdentifierReply, KeptAnswer,
 pub use passes::{KeptPass, PASS_MARGIN_SECONDS, Pass, PassCommand, PassReply, PassStore, apply_to_passes};
 pub use payment::{Ahead, Payment, Sale, State};
 pub use rules::{Alarm, CLERK_SECONDS, apply, on_alarm, wake};
-pub use standing::{MAX_UNSETTLED, Plan, Standing, Wish};
+pub use standing::{Plan, Standing, Wish};
 
 /// The name of the object that holds a payer's payments whose nonces are spent in one contract: the token by
 /// EIP-3009, Permit2 for all tokens. Stored data hangs on it: never change it.

@@ -40,9 +40,6 @@ pub enum Plan {
     Trust,
 }
 
-/// Unsettled runs of the origin that one payer may cause; beyond, `/verify` comes first.
-pub const MAX_UNSETTLED: u32 = 2;
-
 /// What is known of a payer who settled is kept so long.
 const KEEP_SECONDS: u64 = 30 * 24 * 3600;
 /// And of one who never did.
@@ -50,11 +47,11 @@ const KEEP_UNPROVEN_SECONDS: u64 = 24 * 3600;
 
 impl Standing {
     /// What comes first for the next payment. Where its answer may leave `ahead` of the money, the owner has said
-    /// himself how much that may cost, and the number of runs does not count.
-    pub const fn plan(&self, wish: Wish, ahead: bool) -> Plan {
+    /// himself how much that may cost, and the number of runs does not count; otherwise it is `max_unsettled` at most.
+    pub const fn plan(&self, wish: Wish, ahead: bool, max_unsettled: u32) -> Plan {
         match wish {
             Wish::VerifyFirst => Plan::VerifyFirst,
-            _ if !ahead && self.unsettled >= MAX_UNSETTLED => Plan::VerifyFirst,
+            _ if !ahead && self.unsettled >= max_unsettled => Plan::VerifyFirst,
             Wish::Trust => Plan::Trust,
             Wish::Auto { .. } if self.good => Plan::Trust,
             Wish::Auto { safe: true } => Plan::VerifyBeside,
@@ -103,31 +100,37 @@ mod tests {
     #[test]
     fn an_unknown_payer_is_verified_and_a_known_one_is_not() {
         let unknown = Standing::default();
-        assert_eq!((unknown.plan(READ, false), unknown.plan(WRITE, false)), (Plan::VerifyBeside, Plan::VerifyFirst));
+        assert_eq!(
+            (unknown.plan(READ, false, 2), unknown.plan(WRITE, false, 2)),
+            (Plan::VerifyBeside, Plan::VerifyFirst)
+        );
         let known = unknown.after_settlement(NOW);
-        assert_eq!((known.plan(READ, false), known.plan(WRITE, false)), (Plan::Trust, Plan::Trust));
-        assert_eq!(known.plan(Wish::VerifyFirst, false), Plan::VerifyFirst);
-        assert_eq!(unknown.plan(Wish::Trust, false), Plan::Trust);
+        assert_eq!((known.plan(READ, false, 2), known.plan(WRITE, false, 2)), (Plan::Trust, Plan::Trust));
+        assert_eq!(known.plan(Wish::VerifyFirst, false, 2), Plan::VerifyFirst);
+        assert_eq!(unknown.plan(Wish::Trust, false, 2), Plan::Trust);
     }
 
     #[test]
     fn nobody_makes_the_origin_work_for_nothing_more_often_than_twice() {
         for mut standing in [Standing::default(), Standing::default().after_settlement(NOW)] {
             for wish in [READ, Wish::Trust] {
-                assert_ne!(standing.plan(wish, false), Plan::VerifyFirst);
+                assert_ne!(standing.plan(wish, false, 2), Plan::VerifyFirst);
                 standing = standing.after_run(NOW);
             }
             for wish in [READ, WRITE, Wish::Trust] {
-                assert_eq!(standing.plan(wish, false), Plan::VerifyFirst);
+                assert_eq!(standing.plan(wish, false, 2), Plan::VerifyFirst);
             }
             // One that was verified first settles, and the payer is believed again.
-            assert_ne!(standing.after_settlement(NOW).plan(READ, false), Plan::VerifyFirst);
+            assert_ne!(standing.after_settlement(NOW).plan(READ, false, 2), Plan::VerifyFirst);
         }
     }
 
     #[test]
     fn the_first_failed_settlement_ends_good_standing() {
         let standing = Standing::default().after_settlement(NOW).after_refusal(NOW);
-        assert_eq!((standing.plan(READ, false), standing.plan(WRITE, false)), (Plan::VerifyBeside, Plan::VerifyFirst));
+        assert_eq!(
+            (standing.plan(READ, false, 2), standing.plan(WRITE, false, 2)),
+            (Plan::VerifyBeside, Plan::VerifyFirst)
+        );
     }
 }

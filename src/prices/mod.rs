@@ -55,7 +55,7 @@ pub use inquiry::Inquiry;
 pub use method::{Method, Methods};
 pub use pass::PassTerms;
 pub use pattern::{Pattern, PatternError};
-pub use policy::{Policy, Settle, Verify};
+pub use policy::{MaxUnsettled, Policy, Settle, Verify};
 pub use quota::{Per, Quota};
 pub use readings::{Readings, TooManyReadings, readings, resolve_dot_segments};
 pub use revoked::Revoked;

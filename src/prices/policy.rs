@@ -1,11 +1,14 @@
-//! When a payment is verified and settled: the keys `verify`, `settle`, `usage` and `maxExposure` of a
-//! route.
+//! When a payment is verified and settled: the keys `verify`, `settle`, `usage`, `maxExposure` and
+//! `maxUnsettled` of a route.
 
 use std::rc::Rc;
 
 use crate::{schemes::exact, x402::PaymentRequirements};
 
-use super::{Diagnosis, MaxExposure, Terms, UsagePrice, json::Members};
+use super::{
+    Diagnosis, MaxExposure, Terms, UsagePrice,
+    json::{Members, Node},
+};
 
 /// When `/verify` is asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +34,39 @@ pub enum Settle {
     Background,
 }
 
+/// Runs of the origin; beyond them, `/verify` comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxUnsettled {
+    /// For one payer.
+    pub payer: u32,
+    /// Of the route, for all payers together who have never settled.
+    pub route: u32,
+}
+
+impl Default for MaxUnsettled {
+    fn default() -> Self {
+        Self { payer: 2, route: 20 }
+    }
+}
+
+impl MaxUnsettled {
+    const KEYS: [&str; 2] = ["payer", "route"];
+    const MOST: u32 = 10_000;
+
+    fn read(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Option<Self> {
+        let members = node.members(&Self::KEYS, problems)?;
+        let default = Self::default();
+        let payer = members.read("payer", read_runs, problems).unwrap_or(default.payer);
+        Some(Self { payer, route: members.read("route", read_runs, problems).unwrap_or(default.route) })
+    }
+}
+
+fn read_runs(node: &Node<'_>) -> Result<u32, Diagnosis> {
+    let most = MaxUnsettled::MOST;
+    let runs = node.number().and_then(|text| text.parse().ok()).filter(|runs| *runs <= most);
+    runs.ok_or_else(|| node.problem(format!("expected a whole number, 0 to {most}; 0 verifies every payment first")))
+}
+
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -42,10 +78,12 @@ pub struct Policy {
     pub usage: Option<UsagePrice>,
     /// What may leave before it is paid.
     pub max_exposure: Option<MaxExposure>,
+    /// How often the origin may work for payments that nobody has verified and that have not settled.
+    pub max_unsettled: MaxUnsettled,
 }
 
 /// The keys.
-pub(super) const KEYS: [&str; 4] = ["verify", "settle", "usage", "maxExposure"];
+pub(super) const KEYS: [&str; 5] = ["verify", "settle", "usage", "maxExposure", "maxUnsettled"];
 
 impl Policy {
     pub(super) fn read(members: &Members<'_>, problems: &mut Vec<Diagnosis>) -> Self {
@@ -85,7 +123,8 @@ impl Policy {
             Some("never") => Verify::Never,
             _ => Verify::Auto,
         };
-        Self { verify, settle, usage, max_exposure }
+        let max_unsettled = members.get("maxUnsettled").and_then(|node| MaxUnsettled::read(node, problems));
+        Self { verify, settle, usage, max_exposure, max_unsettled: max_unsettled.unwrap_or_default() }
     }
 
     /// The same terms, saying to clients what the policy means for them.

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// The keys of an entry: of its offer or other terms, of what is sold, and its own.
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 30] = [
     "price",
     "description",
     "mimeType",
@@ -52,6 +52,7 @@ const KEYS: [&str; 29] = [
     "settle",
     "usage",
     "maxExposure",
+    "maxUnsettled",
 ];
 
 /// A longer URL is named without its query, or by its origin alone: with it the 402's header would be longer

@@ -36,7 +36,7 @@ where
         // Who is not in good standing is verified before anything leaves unpaid.
         let wish = if ahead && !good { Wish::VerifyFirst } else { presentation.wish };
         let (standing, now) = (self.store.standing()?, self.host.now());
-        let plan = standing.plan(wish, ahead);
+        let plan = standing.plan(wish, ahead, presentation.max_unsettled);
         let first = plan != Plan::VerifyFirst;
         if first {
             self.apply(nonce, Command::Serve { hold })?;
