@@ -43,7 +43,7 @@ use crate::{
 pub use accepted::{candidates, judge, judge_channel};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
-pub use at_once::{AtOnce, at_once, free_edits};
+pub use at_once::{AtHand, AtOnce, at_once, free_edits, pass_edits, unanswered};
 pub use passes::Passes;
 pub use prepared::Prepared;
 pub use runs::UnprovenRuns;
