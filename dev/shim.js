@@ -18,7 +18,7 @@ export default {
       context.waitUntil(answer.catch(() => {}));
       return answer;
     }
-    return said.startsWith("\n") ? relay(said.slice(1).split("\n"), request, env) : response(said);
+    return said.startsWith("\n") ? relay(said.slice(1), request, env) : response(said);
   },
   scheduled(event, env, context) {
     return worker.scheduled(event, env, context);
@@ -41,28 +41,59 @@ function response(said) {
   return new Response(said.slice(end + 2) || null, { status: Number(status), headers });
 }
 
-/** Sends a request on that nobody prices, and gives the answer back as it came. */
-async function relay([url, ...removed], request, env) {
-  if (removed.length > 0) {
-    request = new Request(url, request);
-    for (const name of removed) request.headers.delete(name);
-  }
+/** A negative time to live: nothing that was paid for is kept by a cache, whatever its status. */
+const UNCACHED = { cacheTtlByStatus: { "100-599": -1 } };
+
+/**
+ * Sends a request on that nobody prices, and gives the answer back as it came; or one without a body that a pass opens.
+ * What `said` is made of: src/edge/door.rs.
+ */
+async function relay(said, request, env) {
+  // The version is there for a request that a pass opens.
+  const [forward, set, version] = said.split("\n\n");
+  const [url, ...removed] = forward.split("\n");
+  const opened = version !== undefined;
   let answer;
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), ORIGIN_WITHIN);
+  const { signal } = late;
   try {
-    answer = await (env.ORIGIN ?? globalThis).fetch(url, new Request(request, { signal: late.signal }));
+    let init;
+    if (opened) {
+      const headers = changed(new Headers(request.headers), removed, set);
+      init = { method: request.method, headers, redirect: "manual", signal, cf: UNCACHED };
+    } else {
+      if (removed.length > 0) {
+        request = new Request(url, request);
+        for (const name of removed) request.headers.delete(name);
+      }
+      init = new Request(request, { signal });
+    }
+    answer = await (env.ORIGIN ?? globalThis).fetch(url, init);
   } catch {
-    return response(worker.unanswered(late.signal.aborted));
+    worker.awake();
+    return response(worker.unanswered(signal.aborted, version));
   } finally {
     // Its head is there; the body takes its time.
     clearTimeout(timer);
   }
   const { status } = answer;
   const plain = status >= 200 && status < 300 || status >= 400 && status < 600;
-  if (plain && !answer.headers.has("X-402-Prices")) return answer;
+  if (plain && !opened && !answer.headers.has("X-402-Prices")) return answer;
   worker.awake();
-  return worker.relayed(answer, request.url);
+  if (!plain || !opened) return worker.relayed(answer, request.url, version);
+  const [names, values] = worker.opened(status, lines(answer.headers), request.url, version).split("\n\n");
+  const copy = new Response(answer.body, answer);
+  changed(copy.headers, names.split("\n"), values);
+  return copy;
+}
+
+/** Takes headers out and sets others: names and values in turns, a line each. */
+function changed(headers, removed, set) {
+  for (const name of removed) headers.delete(name);
+  const texts = set.split("\n");
+  for (let index = 0; index < texts.length; index += 2) headers.set(texts[index], texts[index + 1]);
+  return headers;
 }
 
 /** A Durable Object class of the module, made anew when the module was. */

@@ -4,9 +4,14 @@
 
 mod common;
 
-use common::{FakeAnswer, FakeRequest, World, header};
+use common::{
+    FakeAnswer, FakeRequest, World, header,
+    shop::{self, ARTICLE, bought, get},
+};
 use x402_edge::{
-    gate::{Answer, AtOnce, Prepared, at_once, free_edits},
+    gate::{AtOnce, Prepared},
+    passes::BadKeys,
+    ports::NoAnswer,
     prices::Snapshot,
 };
 
@@ -66,27 +71,19 @@ const HEADERS: [&[(&str, &str)]; 14] = [
     &[("Access-Control-Request-Method", "POST"), ("Origin", "https://a.example")],
 ];
 
-/// Says at once and after all, and tells which of both was the case: forwarded, answered, nothing.
+/// Says at once and after all, and tells which of both was the case: forwarded, answered, nothing, opened by a pass.
 #[track_caller]
 fn compared(world: &World, request: &FakeRequest, prepared: &Prepared) -> usize {
-    let said = at_once(&world.prices, request, world.with_ledger, prepared);
-    world.forwarded.take();
-    let (what, served) = (format!("{} {} {:?}", request.method, request.url, request.headers), world.serve(request));
-    match said {
-        Some(AtOnce::Forward(forward)) => {
-            assert_eq!(world.forwarded.borrow().as_ref(), Some(&forward), "{what}");
-            assert!(forward.edits.set.is_empty() && !forward.paid, "{what}");
-            let Answer::Origins { answer, edits, delivery: None } = served else { panic!("{what}: {served:?}") };
-            assert_eq!(free_edits(&world.prices, &request.url, &answer, world.origin_url), edits, "{what}");
-            0
-        }
-        Some(AtOnce::Answer(answer)) => {
-            let Answer::Ours(ours) = served else { panic!("{what}: {served:?}") };
-            assert_eq!(answer, ours, "{what}");
-            1
-        }
+    let said = world.at_once(request, prepared);
+    let case = match said {
+        Some(AtOnce::Forward(_)) => 0,
+        Some(AtOnce::Answer(_)) => 1,
         None => 2,
-    }
+        Some(AtOnce::Opened { .. }) => 3,
+    };
+    let served = world.serve(request);
+    world.hold(request, said, &served);
+    case
 }
 
 fn worlds() -> [World; 3] {
@@ -111,7 +108,7 @@ fn worlds() -> [World; 3] {
 
 #[test]
 fn what_is_said_at_once_is_what_would_be_said_after_all() {
-    let mut seen = [0; 3];
+    let mut seen = [0; 4];
     for world in worlds() {
         let prepared = Prepared::default();
         // Twice: the second time prepared answers are used.
@@ -129,14 +126,14 @@ fn what_is_said_at_once_is_what_would_be_said_after_all() {
             }
         }
     }
-    assert!(seen.iter().all(|count| *count > 300), "{seen:?}");
+    assert!(seen[..3].iter().all(|count| *count > 300), "{seen:?}");
 }
 
 #[test]
 fn whatever_may_open_or_needs_more_goes_the_long_way() {
     let [world, ..] = worlds();
     let prepared = Prepared::default();
-    let says = |request: &FakeRequest| at_once(&world.prices, request, true, &prepared).is_some();
+    let says = |request: &FakeRequest| world.at_once(request, &prepared).is_some();
     let get = |path: &str| FakeRequest::get(&format!("https://shop.example{path}"));
     assert!(says(&get("/paid/1")) && says(&get("/free")) && says(&get("/named")));
     for (name, value) in [
@@ -156,13 +153,79 @@ fn whatever_may_open_or_needs_more_goes_the_long_way() {
     assert!(!says(&FakeRequest::new("POST", "https://shop.example/paid/1")));
 }
 
+/// What the pass of a shop's article opens in one step; `World::serve` holds each against the long way.
+#[test]
+fn a_pass_without_counted_uses_opens_at_once_and_whatever_is_in_doubt_goes_the_long_way() {
+    let world = shop::world();
+    let prepared = Prepared::default();
+    let pass = bought(&world, FakeRequest::get(ARTICLE));
+    let counted = bought(&world, FakeRequest::get("https://shop.example/tickets"));
+    let cookie = |value: &str| FakeRequest::get(ARTICLE).with("Cookie", value);
+    for request in [
+        get(ARTICLE, &pass),
+        get("https://shop.example/archive/1?x", &pass),
+        FakeRequest::new("HEAD", ARTICLE).with("X-402-Pass", &pass),
+        get(ARTICLE, &format!("forged, {pass}")),
+        cookie(&format!("__Host-x402-pass={pass}")),
+        cookie(&format!("a=1; __Host-x402-pass=a.b.c~{pass}; b=2")),
+        cookie(&format!("__Host-x402-pass={counted}~{pass}")),
+    ] {
+        assert_eq!(compared(&world, &request, &prepared), 3, "{:?}", request.headers);
+    }
+    for request in [
+        get("https://shop.example/tickets", &counted),
+        get(ARTICLE, &pass).with("PAYMENT-SIGNATURE", "e30="),
+        get(ARTICLE, &pass).with("X-PAYMENT", "e30="),
+        get(ARTICLE, &pass).with("SIGN-IN-WITH-X", "e30="),
+        get(ARTICLE, &pass).with("x-402-payer", "0x1"),
+        get(ARTICLE, &pass).with("Content-Length", "1"),
+        get(ARTICLE, &pass).with("Transfer-Encoding", "chunked"),
+        FakeRequest::new("POST", ARTICLE).with("X-402-Pass", &pass),
+        FakeRequest::new("OPTIONS", ARTICLE).with("X-402-Pass", &pass),
+        get("https://shop.example/dear", &pass),
+        get(ARTICLE, &pass[..pass.len() - 1]),
+        get(ARTICLE, "forged"),
+        cookie("__Host-x402-pass=forged"),
+    ] {
+        assert_eq!(compared(&world, &request, &prepared), 2, "{} {:?}", request.url, request.headers);
+    }
+    let without_keys = World { pass_keys: Err(BadKeys::Missing), ..world };
+    assert_eq!(compared(&without_keys, &get(ARTICLE, &pass), &prepared), 2);
+}
+
+#[test]
+fn what_the_origin_says_to_a_pass_is_changed_as_on_the_long_way() {
+    let prepared = Prepared::default();
+    let answers: [(u16, Vec<(&'static str, &'static str)>); 5] = [
+        (200, vec![("Cache-Control", "public, max-age=60, s-maxage=600"), ("X-402-Prices", "forged")]),
+        (302, vec![("Location", "https://origin.example/elsewhere")]),
+        (302, vec![("Location", "https://elsewhere.example/")]),
+        (404, vec![("Access-Control-Allow-Origin", "https://a.example"), ("Access-Control-Expose-Headers", "X-A")]),
+        (503, vec![]),
+    ];
+    for (status, headers) in answers {
+        let world = World { origin_url: Some("https://origin.example"), ..shop::world() };
+        let pass = bought(&world, FakeRequest::get(ARTICLE));
+        let world = World { origin: Ok(FakeAnswer { status, headers }), ..world };
+        assert_eq!(compared(&world, &get(ARTICLE, &pass), &prepared), 3);
+    }
+    for error in [NoAnswer::Deadline, NoAnswer::Connection] {
+        let world = shop::world();
+        let pass = bought(&world, FakeRequest::get(ARTICLE));
+        assert_eq!(compared(&World { origin: Err(error), ..world }, &get(ARTICLE, &pass), &prepared), 3);
+    }
+}
+
 #[test]
 fn an_edit_of_the_document_is_seen_in_the_next_answer() {
     let prepared = Prepared::default();
     let request = FakeRequest::get("https://shop.example/paid/1");
-    let answer = |prices: &Snapshot| match at_once(prices, &request, true, &prepared) {
-        Some(AtOnce::Answer(answer)) => answer,
-        other => panic!("{other:?}"),
+    let answer = |prices: &Snapshot| {
+        let world = World { prices: prices.clone(), ..World::new() };
+        match world.at_once(&request, &prepared) {
+            Some(AtOnce::Answer(answer)) => answer,
+            other => panic!("{other:?}"),
+        }
     };
     let before = Snapshot::unread().after_reading(Some(PRICES));
     let after = before.after_reading(Some(&PRICES.replace("$0.01", "$0.07")));

@@ -170,6 +170,11 @@ thread_local! {
     static PASSES: Rc<OnceCell<Rc<Result<Keys, BadKeys>>>> = Rc::default();
 }
 
+/// The keys of passes, where they have been read and are good.
+pub(super) fn known_pass_keys() -> Option<Rc<Result<Keys, BadKeys>>> {
+    PASSES.with(|known| known.get().cloned()).filter(|keys| keys.is_ok())
+}
+
 /// The keys of passes, read once. If there are none where they are needed, that is told once.
 pub(super) fn pass_keys(env: &JsValue, prices: &Snapshot) -> Rc<Result<Keys, BadKeys>> {
     let known = PASSES.with(Rc::clone);

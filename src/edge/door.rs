@@ -9,17 +9,20 @@ use web_sys::Response;
 use worker::{Context, Env, worker_sys};
 
 use super::{
-    bindings::Known,
+    bindings::{Known, known_pass_keys},
     host::Host,
     origin::FetchedAnswer,
     prices_kv,
-    request::IncomingRequest,
+    request::{HeaderLines, IncomingRequest},
     response::{edited_answer, our_response},
     serve,
 };
 use crate::{
-    gate::{AtOnce, OurAnswer, Prepared, answer, at_once as gate_at_once, free_edits},
-    ports::{Forward, Journal, NoAnswer, Request as _},
+    gate::{
+        AtHand, AtOnce, OurAnswer, Prepared, at_once as gate_at_once, free_edits, pass_edits,
+        unanswered as gate_unanswered,
+    },
+    ports::{Clock, Forward, Journal, NoAnswer, OriginAnswer, Request as _},
 };
 
 thread_local! {
@@ -32,8 +35,8 @@ thread_local! {
 #[expect(clippy::missing_const_for_fn, reason = "wasm-bindgen exports none that are const")]
 pub fn awake() {}
 
-/// What can be said at once. Nothing: call [`fetch`]. Else lines: either an empty one, the URL to send the request on
-/// to, and names of headers to leave out; or an answer, as [`lines_of`] writes it.
+/// What can be said at once. Nothing: call [`fetch`]. Else lines: either an empty one and what [`forwarded`] writes, or
+/// an answer, as [`lines_of`] writes it.
 #[wasm_bindgen(js_name = atOnce)]
 pub fn at_once(request: web_sys::Request, headers: String) -> Option<String> {
     let request = IncomingRequest::new(request, headers);
@@ -42,15 +45,31 @@ pub fn at_once(request: web_sys::Request, headers: String) -> Option<String> {
 
     Known::with(&request.url(), |known| {
         prices_kv::with_fresh(|prices| {
-            let said = PREPARED.with(|prepared| gate_at_once(prices, &request, known.ledger, prepared))?;
+            let keys = known_pass_keys();
+            let keys = keys.as_deref().and_then(|keys| keys.as_ref().ok());
+            let said = PREPARED.with(|prepared| {
+                let at_hand = AtHand { prices, identifiers: known.ledger, prepared, keys, now: Host.now() };
+                gate_at_once(&request, &at_hand)
+            })?;
             Some(match said {
                 AtOnce::Forward(forward) => forwarded(&forward, known.origin_url.as_deref()),
+                AtOnce::Opened { forward, version } => {
+                    let mut lines = forwarded(&forward, known.origin_url.as_deref());
+                    lines.push('\n');
+                    for (name, value) in &forward.edits.set {
+                        lines.extend(["\n", *name, "\n", value.as_str()]);
+                    }
+                    lines.extend(["\n\n", version.as_deref().unwrap_or_default()]);
+                    lines
+                }
                 AtOnce::Answer(answer) => lines_of(&answer),
             })
         })
     })
 }
 
+/// An empty line, the URL to send the request on to, and names of headers to leave out. For a request that a pass opens
+/// more follows, each after an empty line: names and values of headers to set, and the version of the price document.
 fn forwarded(forward: &Forward, origin_url: Option<&str>) -> String {
     // Joined as text: a URL library would take `//other.example/` in a path for a host.
     let mut lines = format!("\n{}{}", origin_url.unwrap_or(&forward.public_origin), forward.path_and_query);
@@ -78,24 +97,67 @@ fn lines_of(answer: &OurAnswer) -> String {
     lines
 }
 
-/// The origin gave no answer to a request that was sent on at once.
+/// The origin gave no answer to a request that was sent on at once; `version` where a pass opened it.
 #[wasm_bindgen(js_name = unanswered)]
-pub fn unanswered(late: bool) -> String {
+#[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen borrows no optional texts")]
+pub fn unanswered(late: bool, version: Option<String>) -> String {
     let error = if late { NoAnswer::Deadline } else { NoAnswer::Connection };
-    Host.fault(&format!("origin: {error}"));
-    lines_of(&answer::origin_failed(error))
+    let by_whom = if version.is_some() { "; asked by a pass" } else { "" };
+    Host.fault(&format!("origin: {error}{by_whom}"));
+    lines_of(&gate_unanswered(error, version.as_deref().filter(|version| !version.is_empty())))
 }
 
 /// The origin's answer to such a request, where something in it may have to change; `url` is the request's.
 #[wasm_bindgen(js_name = relayed)]
-pub fn relayed(response: Response, url: &str) -> Result<Response, JsValue> {
+#[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen borrows no optional texts")]
+pub fn relayed(response: Response, url: &str, version: Option<String>) -> Result<Response, JsValue> {
+    let document = version.as_deref().filter(|version| !version.is_empty());
     let Some(fetched) = FetchedAnswer::new(response) else {
-        return our_response(&answer::origin_failed(NoAnswer::Connection));
+        return our_response(&gate_unanswered(NoAnswer::Connection, document));
     };
     let edits = Known::with(url, |known| {
-        Some(prices_kv::with_kept(|prices| free_edits(prices, url, &fetched, known.origin_url.as_deref())))
+        let origin_url = known.origin_url.as_deref();
+        Some(prices_kv::with_kept(|prices| match &version {
+            Some(_) => pass_edits(prices, url, &fetched, origin_url, document),
+            None => free_edits(prices, url, &fetched, origin_url),
+        }))
     });
-    edited_answer(fetched, &edits.unwrap_or_default())
+    match (edits, &version) {
+        (None, Some(_)) => our_response(&gate_unanswered(NoAnswer::Connection, document)),
+        (edits, _) => edited_answer(fetched, &edits.unwrap_or_default()),
+    }
+}
+
+/// What changes in the origin's answer to a request that a pass opened: names of headers to take out, an empty line, and
+/// names and values of those to set. `headers` are the answer's, as lines.
+#[wasm_bindgen(js_name = opened)]
+pub fn opened(status: u16, headers: String, url: &str, version: &str) -> String {
+    let answer = Head { status, headers: HeaderLines::new(headers) };
+    let origin_url = Known::with(url, |known| known.origin_url.clone());
+    let document = Some(version).filter(|version| !version.is_empty());
+    let edits = prices_kv::with_kept(|prices| pass_edits(prices, url, &answer, origin_url.as_deref(), document));
+    let mut lines = edits.remove.join("\n");
+    lines.push('\n');
+    for (name, value) in &edits.set {
+        lines.extend(["\n", *name, "\n", value.as_str()]);
+    }
+    lines
+}
+
+/// Status and headers of an answer.
+struct Head {
+    status: u16,
+    headers: HeaderLines,
+}
+
+impl OriginAnswer for Head {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name)
+    }
 }
 
 /// Every other request of the site.

@@ -20,24 +20,41 @@ pub(super) struct IncomingRequest {
     raw: web_sys::Request,
     method: String,
     url: String,
-    /// A line for each name, lower case, and one for its value after it.
+    headers: HeaderLines,
+}
+
+/// Headers as `dev/shim.js` gathers them: a line for each name, lower case, and one for its value after it.
+pub(super) struct HeaderLines {
     lines: String,
     /// Where the lines end.
     ends: Vec<usize>,
 }
 
-impl IncomingRequest {
-    /// `lines` as `dev/shim.js` gathers them.
-    pub(super) fn new(raw: web_sys::Request, lines: String) -> Self {
-        let ends = lines.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-        // The method not through `worker::Method`: that one takes unknown methods for GET.
-        Self { method: raw.method(), url: raw.url(), lines, ends, raw }
+impl HeaderLines {
+    pub(super) fn new(lines: String) -> Self {
+        let mut ends = Vec::with_capacity(32);
+        // `find` is a good deal quicker than a look at each byte.
+        while let Some(at) = lines.get(ends.last().map_or(0, |end| end + 1)..).and_then(|rest| rest.find('\n')) {
+            ends.push(ends.last().map_or(0, |end| end + 1) + at);
+        }
+        Self { lines, ends }
     }
 
-    fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let begins = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
         let mut lines = begins.zip(&self.ends).filter_map(|(begin, end)| self.lines.get(begin..*end));
         std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+    }
+}
+
+impl IncomingRequest {
+    pub(super) fn new(raw: web_sys::Request, headers: String) -> Self {
+        // The method not through `worker::Method`: that one takes unknown methods for GET.
+        Self { method: raw.method(), url: raw.url(), headers: HeaderLines::new(headers), raw }
     }
 
     /// Reads what is left of the body into nothing. A connection with an unread body is reset, and a client
@@ -66,11 +83,11 @@ impl Request for IncomingRequest {
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        self.headers().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+        self.headers.get(name)
     }
 
     fn header_names(&self) -> Vec<String> {
-        self.headers().map(|(name, _)| name.to_owned()).collect()
+        self.headers.iter().map(|(name, _)| name.to_owned()).collect()
     }
 
     /// Cloudflare writes both: the request's `cf` object, and the header CF-Connecting-IP, in which it replaces

@@ -48,7 +48,7 @@ use crate::{
 pub use accepted::{candidates, judge, judge_channel};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
-pub use at_once::{AtOnce, at_once, free_edits};
+pub use at_once::{AtHand, AtOnce, at_once, free_edits, pass_edits, unanswered};
 pub use channels::Channels;
 pub use metering::{Ended, Metering};
 pub use passes::Passes;

@@ -8,12 +8,12 @@ use crate::{
     origin::{Paid, paid_answer_edits, pass_forward},
     passes::{BadKeys, Keys, PASS_HEADER, cookie_value, is_enough, opens, presented, set_cookie},
     ports::{Clock, Counter, Fetch, HeaderEdits, Journal, Ledger, LedgerDown, Origin, OriginAnswer, Random, Request},
-    prices::Quote,
+    prices::{Quote, Target},
     time::UnixTime,
     transports::http,
 };
 
-use super::{Answer, Gate, ORIGIN_WITHIN, Visit, answer};
+use super::{Answer, Gate, ORIGIN_WITHIN, Visit, answer, hiding_origin, redirect};
 
 /// What passes need from outside.
 #[derive(Clone, Copy)]
@@ -49,11 +49,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let keys = self.passes.keys.ok()?;
         let (host, now) = (visit.host(), self.host.now());
         let place = (host.as_str(), visit.target.path);
-        let (header, cookie) = (visit.request.header(PASS_HEADER), visit.request.header("Cookie"));
-        let tokens = presented(header.as_deref(), cookie.as_deref());
-        let mut passes: Vec<Pass> = tokens.into_iter().filter_map(|token| keys.read(token)).collect();
-        passes.retain(|pass| opens(pass, quote, visit.table, place, now));
-        match self.first_with_a_use(passes, visit).await {
+        match self.first_with_a_use(passes_brought(keys, quote, visit, now), visit).await {
             Ok(Some(pass)) => return Some(self.serve_by(&pass, false, visit, origin).await),
             Ok(None) => {}
             Err(LedgerDown) => return Some(self.ledger_down()),
@@ -109,9 +105,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         if self.is_free_of_charge(&answer, visit) {
             self.give_back(pass).await;
         }
-        let mut edits = paid_answer_edits(answer.header("Cache-Control").as_deref());
-        edits = self.hide_origin(&answer, visit, edits);
-        edits.set.extend(answer::exposed_to_browsers(&answer));
+        let mut edits = opened_edits(&answer, &visit.target, self.origin_url, visit.public_url());
         if fresh {
             self.hand_out(pass, visit, &mut edits);
         }
@@ -218,6 +212,34 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         edits.set.push((PASS_HEADER, token));
         true
     }
+}
+
+/// The passes that a request brings and that open it now, in the order it has them.
+pub(super) fn passes_brought<R: Request>(
+    keys: &Keys,
+    quote: &Quote<'_>,
+    visit: &Visit<'_, R>,
+    now: UnixTime,
+) -> Vec<Pass> {
+    let host = visit.host();
+    let (header, cookie) = (visit.request.header(PASS_HEADER), visit.request.header("Cookie"));
+    let tokens = presented(header.as_deref(), cookie.as_deref());
+    let place = (host.as_str(), visit.target.path);
+    let read = tokens.into_iter().filter_map(|token| keys.read(token));
+    read.filter(|pass| opens(pass, quote, visit.table, place, now)).collect()
+}
+
+/// What changes in the origin's answer to a request that a pass opened.
+pub(super) fn opened_edits(
+    answer: &impl OriginAnswer,
+    target: &Target<'_>,
+    origin_url: Option<&str>,
+    public_url: Option<&str>,
+) -> HeaderEdits {
+    let edits = paid_answer_edits(answer.header("Cache-Control").as_deref());
+    let mut edits = hiding_origin(redirect(answer, target, origin_url, public_url), edits);
+    edits.set.extend(answer::exposed_to_browsers(answer));
+    edits
 }
 
 /// The chains that can be paid on: a wallet signs in on one of them.

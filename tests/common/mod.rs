@@ -28,7 +28,10 @@ use x402_edge::{
     client::Client,
     evm::{BadKey, Signer},
     facilitator::Roster,
-    gate::{Answer, Channels, Ended, Gate, OurAnswer, Passes, UnprovenRuns},
+    gate::{
+        Answer, AtHand, AtOnce, Channels, Ended, Gate, OurAnswer, Passes, Prepared, UnprovenRuns, at_once, free_edits,
+        pass_edits, unanswered,
+    },
     ledger::{
         self, Budget, BudgetCommand, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass,
         Leased, PassCommand, PassReply, PassStore, Payment, Reply as LedgerReply, Slices, Standing,
@@ -353,7 +356,60 @@ impl World {
         }
     }
 
+    /// The gate's answer. Whatever is said at once is held against it.
+    #[track_caller]
     pub fn serve(&self, request: &FakeRequest) -> Answer<FakeAnswer> {
+        let said = self.at_once(request, &Prepared::default());
+        self.forwarded.take();
+        let answer = self.serve_after_all(request);
+        self.hold(request, said, &answer);
+        answer
+    }
+
+    /// What is said without waiting.
+    pub fn at_once(&self, request: &FakeRequest, prepared: &Prepared) -> Option<AtOnce> {
+        let (keys, now) = (self.pass_keys.as_ref().ok(), self.outside.now());
+        at_once(request, &AtHand { prices: &self.prices, identifiers: self.with_ledger, prepared, keys, now })
+    }
+
+    /// What was said at once is what was said after all.
+    #[track_caller]
+    pub fn hold(&self, request: &FakeRequest, said: Option<AtOnce>, served: &Answer<FakeAnswer>) {
+        let what = format!("{} {} {:?}", request.method, request.url, request.headers);
+        let (forward, version) = match said {
+            None => return,
+            Some(AtOnce::Answer(answer)) => {
+                assert!(matches!(served, Answer::Ours(ours) if *ours == answer), "{what}: {answer:?} {served:?}");
+                return;
+            }
+            Some(AtOnce::Forward(forward)) => {
+                assert!(forward.edits.set.is_empty() && !forward.paid, "{what}");
+                (forward, None)
+            }
+            Some(AtOnce::Opened { forward, version }) => {
+                assert!(forward.paid, "{what}");
+                (forward, Some(version))
+            }
+        };
+        assert_eq!(self.forwarded.borrow().as_ref(), Some(&forward), "{what}");
+        let document = version.as_ref().and_then(Option::as_deref);
+        match served {
+            Answer::Origins { answer, edits, delivery: None } => {
+                let said = match version {
+                    Some(_) => pass_edits(&self.prices, &request.url, answer, self.origin_url, document),
+                    None => free_edits(&self.prices, &request.url, answer, self.origin_url),
+                };
+                assert_eq!(said, *edits, "{what}");
+            }
+            Answer::Ours(ours) => {
+                let Err(error) = self.origin else { unreachable!("{what}: {ours:?}") };
+                assert_eq!(unanswered(error, document), *ours, "{what}");
+            }
+            Answer::Kept(_) | Answer::Origins { .. } => unreachable!("{what}: {served:?}"),
+        }
+    }
+
+    fn serve_after_all(&self, request: &FakeRequest) -> Answer<FakeAnswer> {
         let gate = Gate {
             prices: &self.prices,
             fetch: &self.outside,
