@@ -32,7 +32,7 @@ try {
     ["chain", "facilitator", "origin"].map((name) => import(`./local/${name}.mjs`)),
   );
   step("Starting a local chain with USDC, a facilitator and a demo site");
-  running.push(await startChain({ port: configured.chain }));
+  running.push(await startChain({ port: configured.chain, folder: join(state, "chain") }));
   running.push(await startFacilitator({ port: configured.facilitator, chainUrl: url(configured.chain) }));
   running.push(await startOrigin({ port: configured.origin }));
 
