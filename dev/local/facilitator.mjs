@@ -10,6 +10,7 @@ import { createWalletClient, http, publicActions } from "viem";
 import { nonceManager, privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
 import { keys } from "./accounts.mjs";
+import { approvalSponsor } from "./sponsor.mjs";
 
 /**
  * Starts it. `onCall(operation, body, request)` sees each call and may answer in its place by returning
@@ -38,6 +39,7 @@ export async function startFacilitator({ port, chainUrl, authorizer = keys.recei
     .register("eip155:84532", new UptoEvmScheme(signer))
     .register("eip155:84532", new BatchSettlementEvmScheme(signer, authorizer && privateKeyToAccount(authorizer)))
     .registerExtension({ key: "eip2612GasSponsoring" })
+    .registerExtension(approvalSponsor(client, signer))
     .registerV1("base-sepolia", new ExactEvmSchemeV1(signer));
 
   const server = createServer(async (request, response) => {
