@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    channels,
     client::Client,
     ledger::{
         BudgetCommand, Command, IdentifierCommand, IdentifierReply, Leased, PassCommand, PassReply,
@@ -133,6 +134,9 @@ pub trait Ledger {
 
     /// Applies a command to a payer's passes (`ledger::passes_name`).
     async fn passes(&self, object: &str, command: PassCommand) -> Result<PassReply, LedgerDown>;
+
+    /// Applies a command to a payment channel (`channels::channel_name`).
+    async fn channel(&self, object: &str, command: channels::Command) -> Result<channels::Reply, LedgerDown>;
 }
 
 /// Budgets of routes: what may leave before it is paid.

@@ -32,6 +32,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "gate",
         &[
+            "chain",
+            "channels",
             "client",
             "evm",
             "money",

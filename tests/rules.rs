@@ -509,7 +509,7 @@ fn each_other_mistake_is_told_with_its_place() {
         ),
         (
             json!({"routes": one, "challenge": "401"}),
-            "/challenge: unknown key; allowed are $schema, facilitators, facilitatorTimeoutSeconds, smartWallets, publicUrl, rpc, networks, tokens, caseSensitive, grace, passes, hosts, routes, payTo, network, asset, maxTimeoutSeconds, mode, rollout",
+            "/challenge: unknown key; allowed are $schema, facilitators, facilitatorTimeoutSeconds, smartWallets, publicUrl, rpc, networks, tokens, caseSensitive, grace, passes, claims, hosts, routes, payTo, network, asset, maxTimeoutSeconds, mode, rollout",
         ),
         (
             json!({"hosts": {"https://a.example": {"routes": {}}}}),

@@ -64,8 +64,8 @@ pub enum Command {
         hold: u32,
         /// What is charged: at most the price.
         amount: Uint256,
-        /// The deposit that was settled for it: its transaction, and what the chain holds then.
-        deposited: Option<(String, Seen)>,
+        /// The deposit that was settled for it: its transaction, and what the chain holds then, where that was said.
+        deposited: Option<(String, Option<Seen>)>,
     },
     /// Nothing is charged.
     Release {
@@ -80,6 +80,10 @@ pub enum Command {
         hold: u32,
         /// What the chain holds then.
         seen: Seen,
+        /// The transaction.
+        transaction: String,
+        /// How much, in atomic units.
+        amount: Uint256,
     },
     /// The answer is still on its way to the client.
     Delivering {

@@ -33,7 +33,7 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
         (None, _) => (None, Reply::Stale),
         (Some(account), Command::Charge { hold, amount, deposited }) => charge(account, hold, amount, deposited, now),
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
-        (Some(account), Command::Refunded { hold, seen }) => refunded(account, hold, &seen),
+        (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen),
         (Some(account), Command::Delivering { hold }) => deliver(account, hold, |owed| {
             owed.lease_until = now.0 + DELIVERING_SECONDS;
             true
@@ -231,7 +231,7 @@ fn charge(
     mut account: Account,
     hold: u32,
     amount: Uint256,
-    deposited: Option<(String, Seen)>,
+    deposited: Option<(String, Option<Seen>)>,
     now: UnixTime,
 ) -> (Option<Account>, Reply) {
     let Some(serving) = account.serving.take_if(|serving| serving.hold == hold) else {
@@ -252,7 +252,10 @@ fn charge(
     };
     let (transaction, arrived) = match deposited {
         Some((transaction, seen)) => {
-            account.see(&seen);
+            match seen {
+                Some(seen) => account.see(&seen),
+                None => account.doubt(),
+            }
             account.deposit = None;
             (transaction, true)
         }

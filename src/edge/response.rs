@@ -12,7 +12,6 @@ use worker::{Context, Delay};
 use super::{kept_answer, ledger_stub::LedgerStub, origin::FetchedAnswer};
 use crate::{
     gate::{Answer, OurAnswer, Ticket, answer},
-    ledger::Command,
     ports::HeaderEdits,
 };
 
@@ -58,7 +57,7 @@ pub(super) fn to_response(
                     Ok(None) | Err(_) => true,
                 };
             // If this is lost, the lease's end makes the content owed: given once more rather than not at all.
-            let _ = ticket.tell(&ledger, |hold| Command::Delivered { hold, whole }).await;
+            let _ = ticket.delivered(&ledger, whole).await;
         });
     }
     match response {
@@ -79,7 +78,7 @@ async fn delivered(ended: Promise, ticket: &Ticket, ledger: &LedgerStub) -> bool
             Either::Left((end, _)) => return end.is_ok(),
             Either::Right(((), still)) => ended = still,
         }
-        let _ = ticket.tell(ledger, |hold| Command::Delivering { hold }).await;
+        let _ = ticket.delivering(ledger).await;
     }
 }
 

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::{Ticket, terms};
+use super::{Channels, Ticket, terms};
 use crate::{
+    channels::{ChannelState, VoucherState},
     extensions::payment_identifier::{self, PAYMENT_IDENTIFIER},
     facilitator::Roster,
     ledger::KeptAnswer,
@@ -13,7 +14,7 @@ use crate::{
     passes::BadKeys,
     ports::{HeaderEdits, NoAnswer, OriginAnswer, Request},
     prices::{Inquiry, Quote, Snapshot, Target},
-    schemes::Refusal,
+    schemes::{Refusal, batch_settlement::ChannelFlaw},
     time::UnixTime,
     transports::{http, http_v1},
     x402::{PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettlementResponse, X402Version, v1},
@@ -107,9 +108,9 @@ impl<'a> Challenge<'a> {
         public_url: Option<&str>,
         identifiers: bool,
         request: &impl Request,
-        (roster, facilitators, now): (&Roster, &[String], UnixTime),
+        (roster, facilitators, now, channels): (&Roster, &[String], UnixTime, Channels<'_>),
     ) -> Self {
-        let v2_offers = terms::announced(quote.accepts(), facilitators, roster, now);
+        let v2_offers = terms::announced(quote.accepts(), facilitators, roster, now, channels);
         let mut challenge = Self::of(quote, quote.route.resource(target, public_url), identifiers).asked_by(request);
         for (name, declaration) in terms::gas_sponsoring(&v2_offers, facilitators, roster, now) {
             challenge.extensions.to_mut().entry(name).or_insert(declaration);
@@ -223,6 +224,30 @@ impl<'a> Challenge<'a> {
         self.answer(text, text, None)
     }
 
+    /// A payment by channel is wrong. A client that has lost sight of its channel is told what it has to know: the
+    /// offers of that channel say it (`channelState`, `voucherState`).
+    pub(super) fn corrected(
+        &self,
+        flaw: ChannelFlaw,
+        offer: &PaymentRequirements,
+        (state, voucher): &(ChannelState, Option<VoucherState>),
+    ) -> OurAnswer {
+        let is_same = |other: &PaymentRequirements| {
+            terms::is_by_channel(other)
+                && (other.network(), other.asset(), other.pay_to()) == (offer.network(), offer.asset(), offer.pay_to())
+        };
+        let told = |other: &PaymentRequirements| {
+            if !is_same(other) {
+                return other.clone();
+            }
+            let told = other.with_extra_value("channelState", json!(state));
+            voucher.iter().fold(told, |told, voucher| told.with_extra_value("voucherState", json!(voucher)))
+        };
+        let offers: Vec<PaymentRequirements> = self.v2_offers.iter().map(told).collect();
+        let code = Refusal::Channel(flaw).reason(X402Version::V2);
+        self.answer_with(&offers, code.as_str(), code.as_str(), None)
+    }
+
     /// The payment was settled and delivered: it buys nothing more. The first receipt goes along.
     pub fn already_used(&self, receipt: Option<&SettlementResponse>, version: X402Version) -> OurAnswer {
         let mut answer = self.answer(ALREADY_USED, ALREADY_USED, None);
@@ -251,10 +276,20 @@ impl<'a> Challenge<'a> {
     }
 
     fn answer(&self, v2_error: &str, v1_error: &str, payer: Option<&str>) -> OurAnswer {
-        if self.v2_offers.is_empty() {
+        self.answer_with(&self.v2_offers, v2_error, v1_error, payer)
+    }
+
+    fn answer_with(
+        &self,
+        offers: &[PaymentRequirements],
+        v2_error: &str,
+        v1_error: &str,
+        payer: Option<&str>,
+    ) -> OurAnswer {
+        if offers.is_empty() {
             return terms_unknown();
         }
-        let required = PaymentRequired::new(v2_error, &self.resource, &self.v2_offers, &self.extensions);
+        let required = PaymentRequired::new(v2_error, &self.resource, offers, &self.extensions);
         let mut headers = required_headers(http::encode_header(&required));
         let body = if self.html {
             headers.push(("Content-Type", "text/html; charset=utf-8".to_owned()));
@@ -331,7 +366,7 @@ pub fn preflight(request: &impl Request) -> OurAnswer {
 
 /// `/.x402/status`: what is deployed and whether its prices and the keys of passes are in order. Quotes nothing from
 /// the document.
-pub fn status(prices: &Snapshot, passes: Result<(), BadKeys>) -> OurAnswer {
+pub fn status(prices: &Snapshot, passes: Result<(), BadKeys>, channels: Channels<'_>) -> OurAnswer {
     let problems: Vec<Value> = prices
         .problems()
         .iter()
@@ -348,6 +383,7 @@ pub fn status(prices: &Snapshot, passes: Result<(), BadKeys>) -> OurAnswer {
         "prices": prices.version(),
         "routes": prices.table().map(crate::prices::PriceTable::len),
         "passes": passes,
+        "channels": channels.status(prices.table()),
         "problems": problems,
     });
     OurAnswer {
@@ -355,6 +391,19 @@ pub fn status(prices: &Snapshot, passes: Result<(), BadKeys>) -> OurAnswer {
         headers: vec![("Content-Type", "application/json".to_owned()), ("Cache-Control", "no-store".to_owned())],
         body: body.to_string(),
     }
+}
+
+/// Money went back out of a channel.
+pub(super) fn refund_acknowledged(channel_id: &str, receipt: &SettlementResponse) -> OurAnswer {
+    let body = json!({ "message": "Refund acknowledged", "channelId": channel_id });
+    let headers = vec![
+        ("Content-Type", "application/json".to_owned()),
+        ("Cache-Control", "no-store".to_owned()),
+        (ALLOW_ORIGIN, "*".to_owned()),
+        (EXPOSE_HEADERS, EXPOSED.to_owned()),
+        self::receipt(receipt, X402Version::V2),
+    ];
+    OurAnswer { status: 200, headers, body: body.to_string() }
 }
 
 /// A copy of a payment that is being worked on.

@@ -1,7 +1,6 @@
 //! The way out of what is paid.
 
 use crate::{
-    ledger::Command,
     origin::{paid_answer_edits, paid_forward, relayed_answer_edits},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
     time::UnixTime,
@@ -34,8 +33,10 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 answer::owed(error).into()
             }
         };
-        if let Some(ticket) = ticket {
-            self.note(&ticket, |hold| Command::Delivered { hold, whole: false }).await;
+        if let (Some(ledger), Some(ticket)) = (self.ledger, ticket)
+            && ticket.delivered(ledger, false).await.is_err()
+        {
+            self.host.fault("the ledger cannot be reached; an outcome waits for its lease to end");
         }
         failed
     }

@@ -8,7 +8,11 @@ mod accepted;
 pub mod answer;
 mod at_once;
 mod buy;
+mod channel;
+mod channel_money;
+mod channels;
 mod charge;
+mod crossing;
 mod deliver;
 mod free;
 mod naming;
@@ -44,6 +48,7 @@ pub use accepted::{candidates, judge, judge_channel};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
 pub use at_once::{AtOnce, at_once, free_edits};
+pub use channels::Channels;
 pub use passes::Passes;
 pub use prepared::Prepared;
 pub use runs::UnprovenRuns;
@@ -68,6 +73,8 @@ pub struct Gate<'a, F, H, L, N> {
     pub counter: Option<&'a N>,
     /// What passes need.
     pub passes: Passes<'a>,
+    /// What selling by channel needs.
+    pub channels: Channels<'a>,
     /// Scheme and host of the origin, where it has its own.
     pub origin_url: Option<&'a str>,
 }
@@ -99,7 +106,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return answer::bad_request(&BadTarget.to_string()).into();
         };
         if target.path == STATUS_PATH {
-            return answer::status(self.prices, self.passes.keys.map(drop)).into();
+            return answer::status(self.prices, self.passes.keys.map(drop), self.channels).into();
         }
         if !target.survives_forwarding() {
             return answer::bad_request(MANGLED_PATH).into();
@@ -160,7 +167,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return answer;
         }
         let (request, table) = (visit.request, visit.table);
-        let standing = (self.roster, table.facilitators(), self.host.now());
+        let standing = (self.roster, table.facilitators(), self.host.now(), self.channels);
         let challenge =
             Challenge::new(quote, &visit.target, visit.public_url(), self.ledger.is_some(), request, standing)
                 .with_extension(SIGN_IN_WITH_X, self.sign_in_offer(&quote, visit));
@@ -175,6 +182,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return answer::bad_request(&error.to_string()).into();
         }
         let (offers, now) = (challenge.offers_for(&payload), self.host.now());
+        if let Some(answer) = self.sell_by_channel(&payload, &offers, inquiry, &challenge, visit, origin).await {
+            return answer;
+        }
         let judged = judge(&payload, &offers, challenge.extensions(), now, table.smart_wallets()).or_else(|refusal| {
             // The client may have been quoted the price before an edit.
             let before = challenge.honoured(self.prices, inquiry, &payload, now);

@@ -7,10 +7,12 @@ use serde_json::{Map, Value, json};
 use crate::{
     evm::Address,
     facilitator::Roster,
-    schemes::{exact, upto},
+    schemes::{batch_settlement, exact, upto},
     time::UnixTime,
     x402::{PaymentPayload, PaymentRequirements, SupportedKind},
 };
+
+use super::Channels;
 
 /// Extensions by which a facilitator pays the gas for the payer's approval of Permit2
 /// (`specs/extensions/eip2612_gas_sponsoring.md`, `erc20_gas_sponsoring.md`), and what clients add to them.
@@ -27,9 +29,25 @@ const GAS_SPONSORING: [(&str, &str, &[&str]); 2] = [
     ),
 ];
 
-/// An `upto` offer whose facilitator the owner leaves to `/supported`.
+/// What an offer has to name in `extra` that the owner leaves to others: the facilitator of `upto`, the receiver's key of
+/// a channel.
+fn open_key(offer: &PaymentRequirements) -> Option<&'static str> {
+    let key = match offer.scheme() {
+        upto::SCHEME => upto::FACILITATOR_ADDRESS,
+        batch_settlement::SCHEME => batch_settlement::RECEIVER_AUTHORIZER,
+        _ => return None,
+    };
+    offer.extra(key).is_none().then_some(key)
+}
+
+/// An offer that the owner has not written whole.
 pub(super) fn is_open(offer: &PaymentRequirements) -> bool {
-    offer.scheme() == upto::SCHEME && offer.extra(upto::FACILITATOR_ADDRESS).is_none()
+    open_key(offer).is_some()
+}
+
+/// An offer that is paid by channel.
+pub(super) fn is_by_channel(offer: &PaymentRequirements) -> bool {
+    offer.scheme() == batch_settlement::SCHEME
 }
 
 /// An offer that needs no facilitator's word: `exact` by EIP-3009.
@@ -38,36 +56,42 @@ pub(super) fn is_plain(offer: &PaymentRequirements) -> bool {
         && offer.extra(exact::ASSET_TRANSFER_METHOD).is_none_or(|method| method == "eip3009")
 }
 
-/// The offers for a 402: an open one names the facilitator, and is left out while none has said who it is.
+/// The offers for a 402: an open one names the facilitator, or whose key claims, and is left out while nobody has said
+/// who that is. Without a place to keep channels none is offered.
 pub(super) fn announced<'a>(
     offers: &'a [PaymentRequirements],
     facilitators: &[String],
     roster: &Roster,
     now: UnixTime,
+    channels: Channels<'_>,
 ) -> Cow<'a, [PaymentRequirements]> {
-    if !offers.iter().any(is_open) {
+    if !offers.iter().any(|offer| is_open(offer) || is_by_channel(offer)) {
         return Cow::Borrowed(offers);
     }
     let announce = |offer: &PaymentRequirements| {
-        if !is_open(offer) {
-            return Some(offer.clone());
+        if is_by_channel(offer) && !channels.are_open() {
+            return None;
         }
-        let address = roster.facilitator_address(facilitators, &SupportedKind::of(offer), now)?;
-        Some(offer.with_extra(upto::FACILITATOR_ADDRESS, &address.to_string()))
+        let Some(key) = open_key(offer) else { return Some(offer.clone()) };
+        let kind = SupportedKind::of(offer);
+        let address = match is_by_channel(offer) {
+            true => channels.authorizer().or_else(|| roster.receiver_authorizer(facilitators, &kind, now)),
+            false => roster.facilitator_address(facilitators, &kind, now),
+        };
+        Some(offer.with_extra(key, &address?.to_string()))
     };
     Cow::Owned(offers.iter().filter_map(announce).collect())
 }
 
 /// The offers to hold a payment against: an open one names whom the payment names, which is looked into afterwards.
 pub(super) fn as_accepted(offers: Vec<PaymentRequirements>, payload: &PaymentPayload) -> Vec<PaymentRequirements> {
-    let named = || payload.get("accepted")?.get("extra")?.get(upto::FACILITATOR_ADDRESS)?.as_str();
-    match named().filter(|named| named.parse::<Address>().is_ok()) {
-        Some(named) => offers
-            .into_iter()
-            .map(|offer| if is_open(&offer) { offer.with_extra(upto::FACILITATOR_ADDRESS, named) } else { offer })
-            .collect(),
-        None => offers,
-    }
+    let extra = || payload.get("accepted")?.get("extra");
+    let named = |key: &str| extra()?.get(key)?.as_str().filter(|named| named.parse::<Address>().is_ok());
+    let filled = |offer: PaymentRequirements| match open_key(&offer).and_then(|key| Some((key, named(key)?))) {
+        Some((key, named)) => offer.with_extra(key, named),
+        None => offer,
+    };
+    offers.into_iter().map(filled).collect()
 }
 
 /// The gas-sponsoring extensions for these offers: only where one is paid by Permit2, and only those that the

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    channels,
     evm::{Address, Hash32},
     ledger::{Command, KeptAnswer, Pass, PassCommand, Reply, object_name, passes_name, payment_id},
     network::Network,
@@ -15,7 +16,8 @@ use super::naming::Naming;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     object: String,
-    nonce: String,
+    /// Nothing for a payment by channel, which has an object of its own.
+    nonce: Option<String>,
     hold: u32,
     naming: Option<Naming>,
     pass: Option<Box<Pass>>,
@@ -26,16 +28,26 @@ impl Ticket {
     pub(super) fn of(network: Network, nonce_contract: Address, payer: Address, nonce: &Hash32) -> Self {
         Self {
             object: object_name(network, nonce_contract, payer),
-            nonce: hex::encode(nonce),
+            nonce: Some(hex::encode(nonce)),
             hold: 0,
             naming: None,
             pass: None,
         }
     }
 
+    /// The hold on a request of a channel, `object` being the channel's.
+    pub(super) const fn of_channel(object: String, hold: u32) -> Self {
+        Self { object, nonce: None, hold, naming: None, pass: None }
+    }
+
     /// The object that keeps the payer's payments.
     pub(super) fn object(&self) -> &str {
         &self.object
+    }
+
+    /// The hold.
+    pub(super) const fn hold(&self) -> u32 {
+        self.hold
     }
 
     /// The same with the hold the ledger gave.
@@ -81,7 +93,25 @@ impl Ticket {
 
     /// Names the payment to the origin: the same for every attempt, and for nobody else's payment.
     pub(super) fn idempotency_key(&self) -> String {
-        payment_id(&self.object, &self.nonce)
+        payment_id(&self.object, self.nonce.as_deref().unwrap_or_default())
+    }
+
+    /// The answer is still on its way to the client.
+    pub async fn delivering(&self, ledger: &impl Ledger) -> Result<(), LedgerDown> {
+        let hold = self.hold;
+        match self.nonce {
+            Some(_) => self.tell(ledger, |hold| Command::Delivering { hold }).await.map(drop),
+            None => ledger.channel(&self.object, channels::Command::Delivering { hold }).await.map(drop),
+        }
+    }
+
+    /// The answer's way to the client has ended; `whole`: with all of it.
+    pub async fn delivered(&self, ledger: &impl Ledger, whole: bool) -> Result<(), LedgerDown> {
+        let hold = self.hold;
+        match self.nonce {
+            Some(_) => self.tell(ledger, |hold| Command::Delivered { hold, whole }).await.map(drop),
+            None => ledger.channel(&self.object, channels::Command::Delivered { hold, whole }).await.map(drop),
+        }
     }
 
     /// Tells the ledger something about this payment; the command is made with the hold.
@@ -96,6 +126,7 @@ impl Ticket {
         command: impl FnOnce(u32) -> Command,
         within: Duration,
     ) -> Result<Reply, LedgerDown> {
-        ledger.tell(&self.object, &self.nonce, command(self.hold), within).await
+        let nonce = self.nonce.as_deref().unwrap_or_default();
+        ledger.tell(&self.object, nonce, command(self.hold), within).await
     }
 }

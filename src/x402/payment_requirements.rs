@@ -59,10 +59,16 @@ impl PaymentRequirements {
     /// The same offer with another text in `extra`.
     #[must_use]
     pub fn with_extra(&self, key: &str, text: &str) -> Self {
+        self.with_extra_value(key, text.into())
+    }
+
+    /// The same offer with another member of `extra`.
+    #[must_use]
+    pub fn with_extra_value(&self, key: &str, value: Value) -> Self {
         let mut offer = self.clone();
         match &mut offer.wire["extra"] {
-            Value::Object(extra) => drop(extra.insert(key.to_owned(), text.into())),
-            other => *other = json!({ key: text }),
+            Value::Object(extra) => drop(extra.insert(key.to_owned(), value)),
+            other => *other = json!({ key: value }),
         }
         offer
     }

@@ -24,9 +24,11 @@ use std::{
 
 use serde_json::{Value, json};
 use x402_edge::{
+    channels::{self, Account},
     client::Client,
+    evm::{BadKey, Signer},
     facilitator::Roster,
-    gate::{Answer, Gate, OurAnswer, Passes, UnprovenRuns},
+    gate::{Answer, Channels, Gate, OurAnswer, Passes, UnprovenRuns},
     ledger::{
         self, Budget, BudgetCommand, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass,
         Leased, PassCommand, PassReply, PassStore, Payment, Reply as LedgerReply, Slices, Standing,
@@ -133,6 +135,14 @@ pub struct World {
     pub identified: RefCell<BTreeMap<String, Identified>>,
     /// The secret, or why there is none.
     pub pass_keys: Result<Keys, BadKeys>,
+    /// Channel objects by name.
+    pub channels: RefCell<BTreeMap<String, Account>>,
+    /// What they were told, in order.
+    pub channel_calls: RefCell<Vec<channels::Command>>,
+    /// Told nothing from this call on, counted down.
+    pub channels_down_after: Cell<Option<u32>>,
+    /// The receiver's keys, or why there are none.
+    pub channel_keys: Result<Vec<Signer>, BadKey>,
     /// Pass objects by name.
     pub pass_objects: RefCell<BTreeMap<String, PassObject>>,
     /// How often a pass object was asked.
@@ -299,6 +309,10 @@ impl World {
             clerks: RefCell::default(),
             identified: RefCell::default(),
             pass_keys: Keys::parse(PASS_KEYS),
+            channels: RefCell::default(),
+            channel_calls: RefCell::default(),
+            channels_down_after: Cell::new(None),
+            channel_keys: Ok(vec![]),
             pass_objects: RefCell::default(),
             pass_calls: RefCell::default(),
             outside,
@@ -346,6 +360,7 @@ impl World {
             ledger: self.with_ledger.then_some(self),
             counter: Some(self),
             passes: Passes { keys: self.pass_keys.as_ref().map_err(|error| *error), random: &self.outside },
+            channels: Channels { keys: self.channel_keys.as_deref().map_err(|error| *error), kept: true },
             origin_url: self.origin_url,
         };
         now(gate.serve(request, self))
@@ -376,7 +391,7 @@ impl World {
                         let answer = KeptAnswer { status: answer.status, headers: vec![], body: "b2s=".to_owned() };
                         now(ticket.keep(self, answer)).unwrap();
                     }
-                    let _ = now(ticket.tell(self, |hold| Command::Delivered { hold, whole: true }));
+                    let _ = now(ticket.delivered(self, true));
                 }
                 (answer, edits)
             }
@@ -411,6 +426,11 @@ impl Fetch for Outside {
 
     async fn post_json(&self, url: &str, body: String, _within: Duration) -> Result<Reply, NoAnswer> {
         let body: Value = serde_json::from_str(&body).unwrap();
+        if let Value::Array(batch) = &body {
+            let chain = self.chain.borrow().clone().expect("nobody names an rpc");
+            let answer = |ask: &Value| json!({"jsonrpc": "2.0", "id": ask["id"], "result": chain(ask)});
+            return reply(200, &batch.iter().map(answer).collect());
+        }
         if body["jsonrpc"] == "2.0" {
             let chain = self.chain.borrow().clone().expect("nobody names an rpc");
             return reply(200, &json!({"jsonrpc": "2.0", "id": 1, "result": chain(&body)}));
@@ -464,6 +484,20 @@ impl Ledger for World {
         Ok(reply)
     }
 
+    async fn channel(&self, object: &str, command: channels::Command) -> Result<channels::Reply, LedgerDown> {
+        match self.channels_down_after.get() {
+            Some(0) => return Err(LedgerDown),
+            left => self.channels_down_after.set(left.map(|left| left - 1)),
+        }
+        self.channel_calls.borrow_mut().push(command.clone());
+        let known = self.channels.borrow_mut().remove(object);
+        let (known, reply) = channels::apply(known, &Self::channel_id(object), command, self.outside.now());
+        // Over the wire and into storage, as in the Worker.
+        let known = known.map(|known| serde_json::from_str(&serde_json::to_string(&known).unwrap()).unwrap());
+        self.channels.borrow_mut().extend(known.map(|known| (object.to_owned(), known)));
+        Ok(serde_json::from_str(&serde_json::to_string(&reply).unwrap()).unwrap())
+    }
+
     async fn passes(&self, object: &str, command: PassCommand) -> Result<PassReply, LedgerDown> {
         if self.ledger_down.get() {
             return Err(LedgerDown);
@@ -485,6 +519,15 @@ impl Budgets for Outside {
         let (budget, leased) = ledger::apply_to_budget(budget, command, self.now());
         budgets.insert(object.to_owned(), budget);
         Ok(leased)
+    }
+}
+
+impl World {
+    /// A channel's id, from its object's name.
+    fn channel_id(object: &str) -> [u8; 32] {
+        let mut id = [0; 32];
+        hex::decode_to_slice(object.rsplit_once("0x").unwrap().1, &mut id).unwrap();
+        id
     }
 }
 

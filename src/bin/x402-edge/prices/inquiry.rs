@@ -8,9 +8,10 @@ use std::{
 };
 
 use x402_edge::{
+    channels,
     client::Client,
     facilitator::Roster,
-    gate::{self, Gate, Passes, UnprovenRuns},
+    gate::{self, Channels, Gate, Passes, UnprovenRuns},
     ledger::{Command, IdentifierCommand, IdentifierReply, PassCommand, PassReply, Reply as LedgerReply},
     passes::BadKeys,
     ports::{
@@ -53,6 +54,7 @@ impl Asked {
             ledger: None::<&Nobody>,
             counter: None::<&Nobody>,
             passes: Passes { keys: Err(BadKeys::Missing), random: &Nobody },
+            channels: Channels::CLOSED,
             origin_url: None,
         };
         let mut future = pin!(gate.serve(self, &Nobody));
@@ -132,6 +134,9 @@ impl Ledger for Nobody {
         Err(LedgerDown)
     }
     async fn passes(&self, _object: &str, _command: PassCommand) -> Result<PassReply, LedgerDown> {
+        Err(LedgerDown)
+    }
+    async fn channel(&self, _object: &str, _command: channels::Command) -> Result<channels::Reply, LedgerDown> {
         Err(LedgerDown)
     }
 }

@@ -1,0 +1,170 @@
+//! A payment by channel (scheme `batch-settlement`): a voucher, a deposit with one, or a refund.
+//!
+//! A voucher costs one word with the channel's object before the origin is asked and one after it. The chain or a
+//! facilitator is asked only where the object has not seen the channel lately, and whenever money goes in or out.
+
+use crate::{
+    channels::{Asked, Command, Presentation, Reply},
+    ports::{Clock, Counter, Fetch, Journal, Ledger, LedgerDown, Origin, Request},
+    prices::{Inquiry, PriceTable},
+    schemes::{
+        Refusal,
+        batch_settlement::{self, ChannelFlaw, RECEIVER_AUTHORIZER},
+    },
+    time::UnixTime,
+    x402::{PaymentPayload, PaymentRequirements, SupportedKind, X402Version, check_echo},
+};
+
+use super::{
+    Answer, Gate, Ticket, Visit,
+    accepted::candidates,
+    answer::{self, Challenge},
+    crossing::Crossing,
+    naming::{Named, Naming},
+    terms::is_by_channel,
+};
+
+impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
+    /// Deals with a payment for an offer by channel; nothing where it is for none.
+    pub(super) async fn sell_by_channel<R: Request, O: Origin>(
+        &self,
+        payload: &PaymentPayload,
+        offers: &[PaymentRequirements],
+        inquiry: &Inquiry<'_>,
+        challenge: &Challenge<'_>,
+        visit: &Visit<'_, R>,
+        origin: &O,
+    ) -> Option<Answer<O::Answer>> {
+        let named = payload.get("accepted")?.get("scheme")?.as_str();
+        if named != Some(batch_settlement::SCHEME) || !self.channels.are_open() {
+            return None;
+        }
+        let (now, table) = (self.host.now(), visit.table);
+        let before = || challenge.honoured(self.prices, inquiry, payload, now);
+        let find =
+            |offers: &[PaymentRequirements]| candidates(offers, payload).find(|offer| is_by_channel(offer)).cloned();
+        let Some(offer) = find(offers).or_else(|| find(&before())) else {
+            // Its price has changed; what it was charged for may still be owed.
+            let terms = PaymentRequirements::from_v2(payload.get("accepted")?.clone()).ok()?;
+            let checked = batch_settlement::recall(payload, &terms)?;
+            return self.recall_crossing(Crossing::of(payload, checked, challenge, visit), origin).await;
+        };
+        let refused = |refusal: &Refusal| Some(challenge.refused(refusal, X402Version::V2).into());
+        if check_echo(challenge.extensions(), payload.get("extensions")).is_err() {
+            return refused(&Refusal::ExtensionEcho);
+        }
+        let checked = match batch_settlement::read(payload, &offer, now, table.smart_wallets()) {
+            Ok(checked) => checked,
+            Err(refusal) => return refused(&refusal),
+        };
+        Some(match self.can_claim(&offer, table).await {
+            Some(true) => self.cross(Crossing::of(payload, checked, challenge, visit), origin).await,
+            Some(false) => return refused(&Refusal::Channel(ChannelFlaw::ReceiverAuthorizerMismatch)),
+            None => answer::terms_unknown().into(),
+        })
+    }
+
+    /// Whether the key that the offer names is the owner's or a facilitator's. Where no facilitator has said anything
+    /// yet it is asked now.
+    async fn can_claim(&self, offer: &PaymentRequirements, table: &PriceTable) -> Option<bool> {
+        let address = offer.extra(RECEIVER_AUTHORIZER)?.parse().ok()?;
+        if self.channels.signer(address).is_some() {
+            return Some(true);
+        }
+        let (urls, kind) = (table.facilitators(), SupportedKind::of(offer));
+        if let Some(known @ true) = self.roster.signs_claims_for(urls, &kind, address) {
+            return Some(known);
+        }
+        self.facilitators().learn_now(urls).await;
+        self.roster.signs_claims_for(urls, &kind, address)
+    }
+
+    /// A voucher for another price than today's counts only where its answer is still owed.
+    async fn recall_crossing<R: Request, O: Origin>(
+        &self,
+        crossing: Crossing<'_, R>,
+        origin: &O,
+    ) -> Option<Answer<O::Answer>> {
+        let presentation = Presentation { known_only: true, ..crossing.presentation(None) };
+        match self.ledger?.channel(&crossing.object, Command::Present(Box::new(presentation))).await {
+            Ok(reply @ (Reply::Owed { .. } | Reply::Busy { .. })) => {
+                Some(self.follow_channel(reply, &crossing, &Asked::Voucher, None, origin).await)
+            }
+            Ok(_) => None,
+            Err(_) => Some(self.ledger_down()),
+        }
+    }
+
+    /// Presents the payment to its channel, and does what it says.
+    async fn cross<R: Request, O: Origin>(&self, crossing: Crossing<'_, R>, origin: &O) -> Answer<O::Answer> {
+        let Some(ledger) = self.ledger else { return self.ledger_down() };
+        let Crossing { purchase, payload, checked, request, .. } = &crossing;
+        let digest = hex::encode(checked.digest());
+        let authority = purchase.visit.target.authority;
+        let naming = match Naming::of(payload, purchase.challenge, authority, &digest, request) {
+            None => None,
+            Some(naming) => {
+                let now = self.host.now();
+                match naming.bind(ledger, now, now).await {
+                    Ok(Named::Go(naming)) => Some(naming),
+                    Ok(Named::Answered(answer)) => return Answer::Kept(answer),
+                    Ok(Named::Taken) => return answer::identifier_taken().into(),
+                    Err(_) => return self.ledger_down(),
+                }
+            }
+        };
+        let asked = crossing.asked();
+        let (reply, asked) = match self.present(&crossing, None).await {
+            Ok(Reply::Unseen { deposit_begun }) => match self.look(&crossing, deposit_begun).await {
+                Ok((seen, asked)) => (self.present(&crossing, Some((seen, asked.clone()))).await, asked),
+                Err(answer) => return self.unname(naming.as_ref(), answer).await.into(),
+            },
+            reply => (reply, asked),
+        };
+        match reply {
+            Ok(reply) => self.follow_channel(reply, &crossing, &asked, naming, origin).await,
+            Err(LedgerDown) => self.ledger_down(),
+        }
+    }
+
+    /// What the channel says of the payment.
+    async fn follow_channel<R: Request, O: Origin>(
+        &self,
+        reply: Reply,
+        crossing: &Crossing<'_, R>,
+        asked: &Asked,
+        naming: Option<Naming>,
+        origin: &O,
+    ) -> Answer<O::Answer> {
+        let ticket = |hold| Ticket::of_channel(crossing.object.clone(), hold).named(naming.clone());
+        match reply {
+            Reply::Held { hold, state } if matches!(asked, Asked::Refund { .. }) => {
+                self.refund(crossing, &ticket(hold), &state).await.into()
+            }
+            Reply::Held { hold, .. } => self.serve_crossing(crossing, asked, ticket(hold), origin).await,
+            Reply::Owed { hold, receipt, since } => {
+                let receipt = crossing.receipt(&receipt);
+                self.deliver(Some(ticket(hold)), (&receipt, UnixTime(since)), &crossing.purchase, origin).await
+            }
+            Reply::Busy { retry_after } => answer::in_progress(retry_after).into(),
+            Reply::Elsewhere => answer::bound_elsewhere().into(),
+            Reply::Refused { flaw, known } => {
+                let answer = crossing.refused(flaw, known.as_deref());
+                self.unname(naming.as_ref(), answer).await.into()
+            }
+            Reply::Unseen { .. } | Reply::Charged(_) | Reply::NotKnown | Reply::Done | Reply::Stale => {
+                self.ledger_down()
+            }
+        }
+    }
+
+    /// Nothing is charged: another payment may come under the same identifier.
+    pub(super) async fn unname<T>(&self, naming: Option<&Naming>, answer: T) -> T {
+        if let (Some(ledger), Some(naming)) = (self.ledger, naming)
+            && naming.free(ledger).await.is_err()
+        {
+            self.host.fault("the ledger cannot be reached; a payment identifier stays taken");
+        }
+        answer
+    }
+}

@@ -1,0 +1,259 @@
+//! What is bought out of a channel, and what has to be known of the channel for it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    chain,
+    channels::{
+        Asked, ChannelState, ClaimPolicy, Command, Means, Presentation, Receipt, Reply, Seen, VoucherState,
+        channel_name, voucher_payment_id,
+    },
+    evm::keccak256,
+    facilitator::{ChannelSeen, ChannelVerification},
+    money::Amount,
+    origin::Paid,
+    ports::{Clock, Counter, Fetch, Journal, Ledger, LedgerDown, Request},
+    schemes::{
+        Refusal,
+        batch_settlement::{ChannelFlaw, CheckedMessage, Kind},
+    },
+    time::UnixTime,
+    x402::{PaymentPayload, SettlementResponse, X402Version},
+};
+
+use super::{
+    Gate, Visit,
+    answer::{self, Challenge, OurAnswer},
+    purchase::Purchase,
+};
+
+/// Of the time for facilitators, so much is kept for settling.
+const KEPT_FOR_SETTLING: Duration = Duration::from_secs(6);
+
+/// A checked payment by channel, and what it buys.
+pub(super) struct Crossing<'a, R> {
+    pub(super) purchase: Purchase<'a, R>,
+    /// As the client sent it.
+    pub(super) payload: &'a PaymentPayload,
+    pub(super) checked: CheckedMessage,
+    /// The channel's object.
+    pub(super) object: String,
+    /// Names the request.
+    pub(super) request: String,
+}
+
+impl<'a, R: Request> Crossing<'a, R> {
+    pub(super) fn of(
+        payload: &'a PaymentPayload,
+        checked: CheckedMessage,
+        challenge: &'a Challenge<'a>,
+        visit: &'a Visit<'a, R>,
+    ) -> Self {
+        let (offer, request) = (checked.requirements(), visit.name());
+        let network = offer.network();
+        let key = format!("{}{request}", voucher_payment_id(network, &checked.digest()));
+        let paid = Paid {
+            payer: checked.message().config.payer,
+            asset: offer.asset(),
+            amount: offer.amount(),
+            network,
+            idempotency_key: hex::encode(keccak256(key.as_bytes())),
+        };
+        let object = channel_name(network, &checked.message().voucher.channel_id);
+        let purchase = Purchase { visit, challenge, version: X402Version::V2, paid };
+        Self { purchase, payload, checked, object, request }
+    }
+
+    /// What the payload asks for.
+    pub(super) fn asked(&self) -> Asked {
+        match &self.checked.message().kind {
+            Kind::Voucher => Asked::Voucher,
+            Kind::Deposit(deposit) => {
+                let text = self.checked.message().wire()["deposit"].to_string();
+                Asked::Deposit { amount: deposit.amount, digest: hex::encode(keccak256(text.as_bytes())) }
+            }
+            Kind::Refund(amount) => Asked::Refund { amount: *amount },
+        }
+    }
+
+    /// The payload as it goes to a facilitator: what was checked, with our offer and our name for what is bought.
+    pub(super) fn restated(&self) -> PaymentPayload {
+        self.checked.restated(self.payload).for_resource(self.purchase.challenge.resource())
+    }
+
+    /// The same without its deposit: only the voucher.
+    fn as_voucher(&self) -> PaymentPayload {
+        let mut payload = self.checked.message().wire();
+        payload["type"] = json!("voucher");
+        if let Some(payload) = payload.as_object_mut() {
+            payload.remove("deposit");
+        }
+        self.payload.restated(self.checked.requirements(), payload).for_resource(self.purchase.challenge.resource())
+    }
+
+    /// What the channel's object is told; `found` is what the chain holds and what is asked of it.
+    pub(super) fn presentation(&self, found: Option<(Seen, Asked)>) -> Presentation {
+        let Self { purchase, checked, request, .. } = self;
+        let (message, offer, table) = (checked.message(), checked.requirements(), purchase.visit.table);
+        let (seen, asked) = match found {
+            Some((seen, asked)) => (Some(seen), asked),
+            None => (None, self.asked()),
+        };
+        let (claims, network) = (table.claims(), offer.network());
+        let decimals = table.ticker_and_decimals(network, offer.asset()).map(|(_, decimals)| decimals);
+        let threshold = decimals.and_then(|decimals| claims.threshold(decimals)).map(Amount::units);
+        let idle = claims.idle().unwrap_or(ClaimPolicy::DEFAULT_IDLE_SECONDS);
+        Presentation {
+            config: message.config.clone(),
+            max: message.voucher.max_claimable_amount,
+            signature: message.voucher_signature(),
+            proven: message.is_proven(),
+            price: checked.price(),
+            asked,
+            request: request.clone(),
+            seen,
+            means: Means {
+                network: network.to_string(),
+                facilitators: table.facilitators().to_vec(),
+                rpc: table.rpc(network).to_vec(),
+                claims: ClaimPolicy { every: claims.every(), idle, threshold },
+            },
+            known_only: false,
+        }
+    }
+
+    /// The channel as clients know it.
+    pub(super) fn channel_id(&self) -> String {
+        format!("0x{}", hex::encode(self.checked.message().voucher.channel_id))
+    }
+
+    /// The answer to a payment that the channel refuses.
+    pub(super) fn refused(&self, flaw: ChannelFlaw, known: Option<&(ChannelState, Option<VoucherState>)>) -> OurAnswer {
+        let challenge = self.purchase.challenge;
+        match known {
+            Some(known) => challenge.corrected(flaw, self.checked.requirements(), known),
+            None => challenge.refused(&Refusal::Channel(flaw), X402Version::V2),
+        }
+    }
+
+    /// What the client is told of a charge: nothing moved on chain but a deposit.
+    pub(super) fn receipt(&self, receipt: &Receipt) -> SettlementResponse {
+        let amount = receipt.deposited.map_or_else(String::new, |amount| amount.to_string());
+        let extra = json!({ "chargedAmount": receipt.charged, "channelState": receipt.state });
+        SettlementResponse { extra: Some(extra), ..self.settled(receipt.transaction.clone(), amount) }
+    }
+
+    /// The receipt of what a facilitator did for the channel.
+    pub(super) fn settled(&self, transaction: String, amount: String) -> SettlementResponse {
+        SettlementResponse {
+            success: true,
+            error_reason: None,
+            transaction,
+            network: self.purchase.paid.network.to_string(),
+            payer: Some(self.purchase.paid.payer.to_string()),
+            amount: Some(amount),
+            extra: None,
+        }
+    }
+
+    /// The receipt of what a facilitator would not do.
+    pub(super) fn unsettled(&self, reason: &str) -> SettlementResponse {
+        SettlementResponse {
+            success: false,
+            error_reason: Some(reason.to_owned()),
+            amount: None,
+            ..self.settled(String::new(), String::new())
+        }
+    }
+}
+
+impl Seen {
+    /// What a facilitator says at `at`.
+    pub(super) fn by_facilitator(seen: &ChannelSeen, at: UnixTime) -> Self {
+        let ChannelSeen { balance, total_claimed, withdraw_requested_at, refund_nonce } = *seen;
+        Self { balance, total_claimed, withdraw_requested_at, refund_nonce, at: at.0 }
+    }
+}
+
+impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
+    /// Presents the payment to its channel.
+    pub(super) async fn present<R: Request>(
+        &self,
+        crossing: &Crossing<'_, R>,
+        found: Option<(Seen, Asked)>,
+    ) -> Result<Reply, LedgerDown> {
+        let ledger = self.ledger.ok_or(LedgerDown)?;
+        let presentation = crossing.presentation(found);
+        ledger.channel(&crossing.object, Command::Present(Box::new(presentation))).await
+    }
+
+    /// What the channel holds, by the chain where that is enough and can be asked, else by a facilitator's word; and
+    /// what is asked of it then.
+    pub(super) async fn look<R: Request>(
+        &self,
+        crossing: &Crossing<'_, R>,
+        deposit_begun: bool,
+    ) -> Result<(Seen, Asked), OurAnswer> {
+        let (message, challenge) = (crossing.checked.message(), crossing.purchase.challenge);
+        let is_voucher = message.kind == Kind::Voucher;
+        let asked_at = self.host.now();
+        if is_voucher
+            && message.is_proven()
+            && let Some(seen) = self.ask_chain(crossing).await
+        {
+            return Ok((seen, Asked::Voucher));
+        }
+        match self.verify_crossing(crossing, &crossing.restated()).await {
+            ChannelVerification::Good(seen, _) => Ok((Seen::by_facilitator(&seen, asked_at), crossing.asked())),
+            // It was brought before and may have arrived: then its voucher is good by itself.
+            ChannelVerification::Refused(reason) if deposit_begun => {
+                let seen = match self.ask_chain(crossing).await {
+                    Some(seen) => Some(seen),
+                    None => match self.verify_crossing(crossing, &crossing.as_voucher()).await {
+                        ChannelVerification::Good(seen, _) => Some(Seen::by_facilitator(&seen, asked_at)),
+                        _ => None,
+                    },
+                };
+                let arrived = seen.filter(|seen| seen.balance >= message.voucher.max_claimable_amount);
+                arrived
+                    .map(|seen| (seen, Asked::Voucher))
+                    .ok_or_else(|| challenge.refused(&Refusal::Facilitator(reason), X402Version::V2))
+            }
+            ChannelVerification::Refused(reason) => {
+                Err(challenge.refused(&Refusal::Facilitator(reason), X402Version::V2))
+            }
+            ChannelVerification::Unreachable => Err(answer::facilitator_unreachable()),
+            ChannelVerification::Nonsense => {
+                self.host.fault("verify: no facilitator gave an x402 answer");
+                Err(answer::facilitator_nonsense())
+            }
+        }
+    }
+
+    async fn ask_chain<R: Request>(&self, crossing: &Crossing<'_, R>) -> Option<Seen> {
+        let (table, network) = (crossing.purchase.visit.table, crossing.purchase.paid.network);
+        let at = self.host.now().0;
+        let known =
+            chain::channels(self.fetch, table.rpc(network), &[crossing.channel_id()]).await?.into_iter().next()?;
+        Some(Seen {
+            balance: known.balance,
+            total_claimed: known.total_claimed,
+            withdraw_requested_at: known.withdraw_requested_at,
+            refund_nonce: known.refund_nonce,
+            at,
+        })
+    }
+
+    async fn verify_crossing<R: Request>(
+        &self,
+        crossing: &Crossing<'_, R>,
+        payload: &PaymentPayload,
+    ) -> ChannelVerification {
+        let table = crossing.purchase.visit.table;
+        let within = table.facilitator_timeout().saturating_sub(KEPT_FOR_SETTLING);
+        let terms = crossing.checked.requirements();
+        self.facilitators().verify_channel(table.facilitators(), payload, terms, within).await
+    }
+}

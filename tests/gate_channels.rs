@@ -1,0 +1,496 @@
+//! Selling by channel: what is asked of whom, in which order, and what the client is told.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::cell::Cell;
+
+use common::{FakeAnswer, FakeRequest, NOW, World, decoded, header, reply, wallet::Wallet};
+use serde_json::{Value, json};
+use x402_edge::{
+    channels::Command,
+    evm::{Address, BadKey, Eip712Domain, Hash32, Signer, Uint256, keccak256, signing_hash},
+    gate::Answer,
+    ports::HeaderEdits,
+    prices::Snapshot,
+    schemes::batch_settlement::{ChannelConfig, ClaimBatch, ClaimEntry, ReceiveAuthorization, Refund, Voucher, domain},
+    transports::http::{decode_header, encode_header},
+};
+
+const URL: &str = "https://api.example/calls/1";
+const CHAIN: u64 = 84_532;
+const KEY: [u8; 32] = [0x66; 32];
+
+fn document() -> Value {
+    json!({
+        "payTo": "0x5CbDd86a2FA8Dc4bDdd8a8f69dBa48572EeC07FB", "network": "eip155:84532",
+        "facilitators": ["https://facilitator.example/"], "grace": 0,
+        "routes": {
+            "/calls/:id": {"scheme": "batch-settlement", "price": "$0.001"},
+            "/both": {"accepts": [{"price": "$0.01"}, {"scheme": "batch-settlement", "price": "$0.001"}]},
+        },
+    })
+}
+
+fn world() -> World {
+    let world = World {
+        prices: Snapshot::unread().after_reading(Some(&document().to_string())),
+        channel_keys: Ok(vec![Signer::from_hex(&hex::encode(KEY)).unwrap()]),
+        ..World::new()
+    };
+    assert_eq!(world.prices.problems(), []);
+    world
+}
+
+/// A client with a channel, as the official one keeps it.
+struct Client {
+    wallet: Wallet,
+    charged: u64,
+}
+
+impl Client {
+    fn new() -> Self {
+        Self { wallet: Wallet::new(0x11), charged: 0 }
+    }
+
+    fn config(&self, offer: &Value) -> ChannelConfig {
+        let address = |value: &Value| value.as_str().unwrap().parse::<Address>().unwrap();
+        ChannelConfig {
+            payer: self.wallet.address(),
+            payer_authorizer: self.wallet.address(),
+            receiver: address(&offer["payTo"]),
+            receiver_authorizer: address(&offer["extra"]["receiverAuthorizer"]),
+            token: address(&offer["asset"]),
+            withdraw_delay: offer["extra"]["withdrawDelay"].as_u64().unwrap(),
+            salt: [0; 32],
+        }
+    }
+
+    fn voucher(&self, offer: &Value, max: u64) -> Value {
+        let channel_id = self.config(offer).channel_id(CHAIN);
+        let voucher = Voucher { channel_id, max_claimable_amount: max.into() };
+        let signature = self.wallet.sign(&signing_hash(&domain(CHAIN), &voucher));
+        json!({"channelId": hex32(&channel_id), "maxClaimableAmount": max.to_string(), "signature": signature})
+    }
+
+    fn pays(&self, offer: &Value, payload: &Value) -> FakeRequest {
+        let header = encode_header(&json!({"x402Version": 2, "accepted": offer, "payload": payload}));
+        FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &header)
+    }
+
+    fn by_voucher(&self, offer: &Value) -> FakeRequest {
+        self.by_voucher_over(offer, self.charged + amount(offer))
+    }
+
+    fn by_voucher_over(&self, offer: &Value, max: u64) -> FakeRequest {
+        let config = self.config(offer);
+        self.pays(offer, &json!({"type": "voucher", "channelConfig": config, "voucher": self.voucher(offer, max)}))
+    }
+
+    fn by_deposit(&self, offer: &Value, deposited: u64) -> FakeRequest {
+        let config = self.config(offer);
+        let salt = [9; 32];
+        let nonce = keccak256(&[config.channel_id(CHAIN), salt].concat());
+        let authorization = ReceiveAuthorization {
+            from: self.wallet.address(),
+            to: "0x4020806089470a89826cB9fB1f4059150b550004".parse().unwrap(),
+            value: deposited.into(),
+            valid_after: Uint256::ZERO,
+            valid_before: (NOW + 10_000).into(),
+            nonce,
+        };
+        let token =
+            Eip712Domain { name: "USDC", version: Some("2"), chain_id: CHAIN, verifying_contract: config.token };
+        let signature = self.wallet.sign(&signing_hash(&token, &authorization));
+        self.pays(offer, &json!({
+            "type": "deposit", "channelConfig": config, "voucher": self.voucher(offer, self.charged + amount(offer)),
+            "deposit": {"amount": deposited.to_string(), "authorization": {"erc3009Authorization": {
+                "validAfter": "0", "validBefore": (NOW + 10_000).to_string(), "salt": hex32(&salt), "signature": signature,
+            }}},
+        }))
+    }
+
+    fn by_refund(&self, offer: &Value) -> FakeRequest {
+        let config = self.config(offer);
+        let voucher = self.voucher(offer, self.charged);
+        self.pays(offer, &json!({"type": "refund", "channelConfig": config, "voucher": voucher}))
+    }
+}
+
+fn hex32(bytes: &Hash32) -> String {
+    format!("0x{}", hex::encode(bytes))
+}
+
+fn amount(offer: &Value) -> u64 {
+    offer["amount"].as_str().unwrap().parse().unwrap()
+}
+
+fn offer(world: &World) -> Value {
+    decoded(&world.ours(&FakeRequest::get(URL)), "PAYMENT-REQUIRED")["accepts"][0].clone()
+}
+
+fn receipt(edits: &HeaderEdits) -> Value {
+    let (_, value) = edits.set.iter().find(|(name, _)| *name == "PAYMENT-RESPONSE").unwrap();
+    serde_json::from_slice(&decode_header("PAYMENT-RESPONSE", value).unwrap()).unwrap()
+}
+
+fn on_chain(balance: u64, claimed: u64) -> Value {
+    json!({"channelId": "0x", "balance": balance.to_string(), "totalClaimed": claimed.to_string(), "withdrawRequestedAt": 0, "refundNonce": "0"})
+}
+
+/// A channel with a dollar in it, from which one call was paid.
+fn opened() -> (World, Client, Value) {
+    let (world, mut client) = (world(), Client::new());
+    let offer = offer(&world);
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(0, 0)}))]);
+    let settled = json!({"success": true, "transaction": "0xdep", "network": "eip155:84532", "amount": "1000000", "extra": {"channelState": on_chain(1_000_000, 0)}});
+    world.settle.replace(vec![reply(200, &settled)]);
+    let (_, edits) = world.origins(&client.by_deposit(&offer, 1_000_000));
+    let said = receipt(&edits);
+    assert_eq!(
+        (&said["success"], &said["transaction"], &said["amount"]),
+        (&json!(true), &json!("0xdep"), &json!("1000000"))
+    );
+    assert_eq!(said["extra"]["chargedAmount"], "1000");
+    assert_eq!(said["extra"]["channelState"]["balance"], "1000000");
+    assert_eq!(said["extra"]["channelState"]["chargedCumulativeAmount"], "1000");
+    assert_eq!(
+        world.calls(),
+        ["https://facilitator.example/verify", "origin /calls/1", "https://facilitator.example/settle"]
+    );
+    client.charged = 1000;
+    forget_calls(&world);
+    (world, client, offer)
+}
+
+fn forget_calls(world: &World) {
+    world.calls.borrow_mut().clear();
+    world.sent.borrow_mut().clear();
+    world.channel_calls.borrow_mut().clear();
+}
+
+#[track_caller]
+fn refused(world: &World, request: &FakeRequest, code: &str) -> Value {
+    let answer = world.ours(request);
+    assert_eq!(answer.status, 402, "{answer:?}");
+    let required = decoded(&answer, "PAYMENT-REQUIRED");
+    assert_eq!(required["error"], code);
+    required
+}
+
+#[test]
+fn a_402_says_whose_key_claims() {
+    let own = world();
+    let offer = offer(&own);
+    let extra = &offer["extra"];
+    assert_eq!(extra["receiverAuthorizer"], "0xdb2430B4e9AC14be6554d3942822BE74811A1AF9");
+    assert_eq!((&extra["withdrawDelay"], &extra["minDeposit"]), (&json!(86400), &json!("10000")));
+    // Without a key of our own it is the facilitator's, once that has said it; until then the offer is left out.
+    let theirs = World { channel_keys: Ok(vec![]), ..world() };
+    assert_eq!(theirs.ours(&FakeRequest::get(URL)).status, 503);
+    let both = decoded(&theirs.ours(&FakeRequest::get("https://api.example/both")), "PAYMENT-REQUIRED");
+    assert_eq!(both["accepts"].as_array().unwrap().len(), 1);
+    let said = serde_json::from_value(
+        json!({"kinds": [{"x402Version": 2, "scheme": "batch-settlement", "network": "eip155:84532",
+        "extra": {"receiverAuthorizer": "0x7564105E977516C53bE337314c7E53838967bDaC"}}]}),
+    );
+    theirs.roster.learn("https://facilitator.example", said.unwrap(), x402_edge::time::UnixTime(NOW));
+    let required = decoded(&theirs.ours(&FakeRequest::get(URL)), "PAYMENT-REQUIRED");
+    assert_eq!(required["accepts"][0]["extra"]["receiverAuthorizer"], "0x7564105E977516C53bE337314c7E53838967bDaC");
+    // With a key that cannot be read nothing is sold by channel: it would be claimed by somebody else.
+    let bad = World { channel_keys: Err(BadKey), roster: theirs.roster.clone(), ..world() };
+    assert_eq!(bad.ours(&FakeRequest::get(URL)).status, 503);
+    let status = bad.ours(&FakeRequest::get("https://api.example/.x402/status")).body;
+    assert!(status.contains("RECEIVER_AUTHORIZER_KEY"), "{status}");
+}
+
+#[test]
+fn a_voucher_needs_no_facilitator_and_one_word_with_the_object_before_the_origin_and_one_after() {
+    let (world, mut client, offer) = opened();
+    for _ in 0..5 {
+        let (_, edits) = world.origins(&client.by_voucher(&offer));
+        client.charged += 1000;
+        let said = receipt(&edits);
+        assert_eq!((&said["success"], &said["transaction"], &said["amount"]), (&json!(true), &json!(""), &json!("")));
+        assert_eq!(said["extra"]["chargedAmount"], "1000");
+        assert_eq!(said["extra"]["channelState"]["chargedCumulativeAmount"], client.charged.to_string());
+        assert_eq!(world.calls(), ["origin /calls/1"]);
+        let told = world.channel_calls.borrow().clone();
+        assert!(
+            matches!(told[..], [Command::Present(_), Command::Charge { .. }, Command::Delivered { .. }]),
+            "{told:?}"
+        );
+        forget_calls(&world);
+        world.later(10);
+    }
+    let forwarded = world.forwarded.borrow().clone().unwrap();
+    let key = |forward: &x402_edge::ports::Forward| {
+        forward.edits.set.iter().find(|(name, _)| *name == "Idempotency-Key").cloned().unwrap().1
+    };
+    assert!(forwarded.paid && key(&forwarded).len() == 64);
+}
+
+#[test]
+fn what_was_used_is_charged_and_what_fails_is_not() {
+    let (mut world, client, offer) = opened();
+    world.origin = Ok(FakeAnswer { status: 500, headers: vec![] });
+    let (answer, edits) = world.origins(&client.by_voucher(&offer));
+    assert_eq!(answer.status, 500);
+    assert!(edits.set.iter().all(|(name, _)| *name != "PAYMENT-RESPONSE"));
+    world.origin = Ok(FakeAnswer { status: 200, headers: vec![("Settlement-Overrides", r#"{"amount": "300"}"#)] });
+    let (_, edits) = world.origins(&client.by_voucher(&offer));
+    assert_eq!(receipt(&edits)["extra"]["chargedAmount"], "300");
+    assert!(edits.remove.iter().any(|name| name == "Settlement-Overrides"));
+    let client = Client { charged: 1300, ..client };
+    world.origin = Ok(FakeAnswer { status: 200, headers: vec![("PAYMENT-SETTLEMENT", "0")] });
+    let (_, edits) = world.origins(&client.by_voucher(&offer));
+    assert_eq!(receipt(&edits)["extra"]["chargedAmount"], "0");
+    world.origin = Ok(FakeAnswer { status: 200, headers: vec![("PAYMENT-SETTLEMENT", "99999")] });
+    let (_, edits) = world.origins(&client.by_voucher(&offer));
+    assert_eq!(receipt(&edits)["extra"]["chargedAmount"], "1000", "never more than was signed for the request");
+}
+
+#[test]
+fn a_client_that_has_lost_sight_of_its_channel_is_told() {
+    let (world, client, offer) = opened();
+    let required = refused(
+        &world,
+        &client.by_voucher_over(&offer, 1000),
+        "invalid_batch_settlement_evm_cumulative_amount_mismatch",
+    );
+    let extra = &required["accepts"][0]["extra"];
+    assert_eq!(
+        extra["channelState"],
+        json!({
+            "channelId": client.voucher(&offer, 1)["channelId"], "balance": "1000000", "totalClaimed": "0",
+            "withdrawRequestedAt": 0, "refundNonce": "0", "chargedCumulativeAmount": "1000",
+        })
+    );
+    assert_eq!(extra["voucherState"]["signedMaxClaimable"], "1000");
+    assert_eq!(extra["voucherState"]["signature"], client.voucher(&offer, 1000)["signature"]);
+    assert!(world.calls().is_empty());
+    // A client may send what it was told back with its next payment.
+    let told = &required["accepts"][0];
+    world.origins(&client.by_voucher(told));
+}
+
+#[test]
+fn a_voucher_whose_answer_was_lost_gets_it_without_a_second_charge() {
+    let (world, client, offer) = opened();
+    let request = client.by_voucher(&offer);
+    let Answer::Origins { edits: first, delivery: Some(ticket), .. } = world.serve(&request) else { panic!() };
+    // Its answer is on its way: copies wait.
+    assert_eq!(world.ours(&request).status, 409);
+    common::now(ticket.delivered(&world, false)).unwrap();
+    let (_, again) = world.origins(&request);
+    assert_eq!(receipt(&again), receipt(&first));
+    assert_eq!(world.calls(), ["origin /calls/1", "origin /calls/1"]);
+    assert_eq!(world.channels.borrow().values().next().unwrap().channel.charged_cumulative_amount, 2000.into());
+    // Delivered: from now on it buys nothing.
+    refused(&world, &request, "invalid_batch_settlement_evm_cumulative_amount_mismatch");
+}
+
+#[test]
+fn a_charge_that_may_have_been_lost_is_not_taken_for_none() {
+    let (world, client, offer) = opened();
+    let request = client.by_voucher(&offer);
+    world.channels_down_after.set(Some(1));
+    let answer = world.ours(&request);
+    assert_eq!((answer.status, header(&answer, "Retry-After")), (502, Some("5")));
+    world.channels_down_after.set(Some(0));
+    assert_eq!(world.ours(&request).status, 503);
+    world.channels_down_after.set(None);
+    assert_eq!(world.ours(&request).status, 409, "it may still be served");
+    world.later(71);
+    world.origins(&request);
+    assert_eq!(world.channels.borrow().values().next().unwrap().channel.charged_cumulative_amount, 2000.into());
+}
+
+#[test]
+fn a_price_that_has_changed_does_not_take_away_what_was_charged() {
+    let (world, client, offer) = opened();
+    let request = client.by_voucher(&offer);
+    let Answer::Origins { delivery: Some(ticket), .. } = world.serve(&request) else { panic!() };
+    common::now(ticket.delivered(&world, false)).unwrap();
+    let mut dearer = document();
+    dearer["routes"]["/calls/:id"]["price"] = json!("$0.002");
+    let prices = world.prices.after_edit(&dearer.to_string(), x402_edge::time::UnixTime(NOW));
+    let world = World { prices, ..world };
+    world.origins(&request);
+    let answer = world.ours(&client.by_voucher_over(&offer, 3000));
+    assert_eq!(decoded(&answer, "PAYMENT-REQUIRED")["error"], "No matching payment requirements");
+}
+
+#[test]
+fn what_the_chain_was_not_seen_to_hold_lately_is_asked_for() {
+    let (world, mut client, offer) = opened();
+    world.later(301);
+    // No rpc: a facilitator's word.
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 0)}))]);
+    world.origins(&client.by_voucher(&offer));
+    client.charged += 1000;
+    assert_eq!(world.calls(), ["https://facilitator.example/verify", "origin /calls/1"]);
+    assert_eq!(world.sent.borrow()[0]["paymentPayload"]["payload"]["type"], "voucher");
+    forget_calls(&world);
+    let mut with_rpc = document();
+    with_rpc["rpc"] = json!({"eip155:84532": ["https://rpc.example"]});
+    let prices = world.prices.after_edit(&with_rpc.to_string(), x402_edge::time::UnixTime(NOW));
+    let world = World { prices, ..world };
+    world.later(301);
+    let asked = std::rc::Rc::new(Cell::new(0));
+    let count = asked.clone();
+    world.answer_chain(move |question| {
+        count.set(count.get() + 1);
+        assert_eq!(question["params"][0]["to"], "0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003");
+        let word = |number: u64| format!("{number:064x}");
+        json!(match question["id"].as_u64().unwrap() {
+            0 => format!("0x{}{}", word(1_000_000), word(500)),
+            1 => format!("0x{}{}", word(0), word(0)),
+            _ => format!("0x{}", word(0)),
+        })
+    });
+    let (_, edits) = world.origins(&client.by_voucher(&offer));
+    client.charged += 1000;
+    assert_eq!((world.calls(), asked.get()), (vec!["origin /calls/1".to_owned()], 3));
+    assert_eq!(receipt(&edits)["extra"]["channelState"]["totalClaimed"], "500");
+    // Taken back meanwhile.
+    world.later(301);
+    world.answer_chain(|_| json!(format!("0x{:064x}{:064x}", 500, 500)));
+    world.verify.replace(vec![reply(
+        200,
+        &json!({"isValid": false, "invalidReason": "invalid_batch_settlement_evm_cumulative_exceeds_balance"}),
+    )]);
+    refused(&world, &client.by_voucher(&offer), "invalid_batch_settlement_evm_cumulative_exceeds_balance");
+}
+
+#[test]
+fn nothing_is_kept_of_channels_that_do_not_exist() {
+    let (world, client) = (world(), Client::new());
+    let offer = offer(&world);
+    world.verify.replace(vec![reply(
+        200,
+        &json!({"isValid": false, "invalidReason": "invalid_batch_settlement_evm_channel_not_found"}),
+    )]);
+    refused(&world, &client.by_voucher(&offer), "invalid_batch_settlement_evm_channel_not_found");
+    assert!(world.channels.borrow().is_empty());
+    let forged = Client { wallet: Wallet::new(0x22), charged: 0 };
+    let mut payload =
+        json!({"type": "voucher", "channelConfig": client.config(&offer), "voucher": client.voucher(&offer, 1000)});
+    payload["voucher"]["signature"] = forged.voucher(&offer, 1000)["signature"].clone();
+    forget_calls(&world);
+    refused(&world, &client.pays(&offer, &payload), "invalid_batch_settlement_evm_voucher_signature");
+    assert!(world.calls().is_empty() && world.channel_calls.borrow().is_empty(), "a forgery costs nobody a call");
+}
+
+#[test]
+fn a_deposit_that_is_refused_or_lost_charges_nothing_and_one_that_arrived_is_not_brought_twice() {
+    let (world, client) = (world(), Client::new());
+    let offer = offer(&world);
+    let request = client.by_deposit(&offer, 10_000);
+    let good = reply(200, &json!({"isValid": true, "extra": on_chain(0, 0)}));
+    world.verify.replace(vec![good.clone()]);
+    let no = json!({"success": false, "errorReason": "invalid_batch_settlement_evm_deposit_simulation_failed", "transaction": "", "network": "eip155:84532"});
+    world.settle.replace(vec![reply(200, &no)]);
+    let answer = world.ours(&request);
+    assert_eq!(answer.status, 402);
+    assert_eq!(
+        decoded(&answer, "PAYMENT-RESPONSE")["errorReason"],
+        "invalid_batch_settlement_evm_deposit_simulation_failed"
+    );
+    assert!(world.channels.borrow().is_empty());
+    // Lost.
+    world.settle.replace(vec![Err(x402_edge::ports::NoAnswer::Deadline)]);
+    assert_eq!(world.ours(&request).status, 504);
+    // It had arrived: verifying it again fails, its voucher is good.
+    let used = reply(
+        200,
+        &json!({"isValid": false, "invalidReason": "invalid_batch_settlement_evm_deposit_simulation_failed"}),
+    );
+    world.verify.replace(vec![used.clone(), reply(200, &json!({"isValid": true, "extra": on_chain(10_000, 0)}))]);
+    forget_calls(&world);
+    let (_, edits) = world.origins(&request);
+    assert_eq!(
+        world.calls(),
+        ["https://facilitator.example/verify", "https://facilitator.example/verify", "origin /calls/1"]
+    );
+    assert_eq!(world.sent.borrow()[1]["paymentPayload"]["payload"].get("deposit"), None);
+    assert_eq!(receipt(&edits)["extra"]["channelState"]["balance"], "10000");
+    // Somebody else's failed deposit is just that.
+    world.verify.replace(vec![used]);
+    let other = Client { wallet: Wallet::new(0x22), charged: 0 };
+    refused(&world, &other.by_deposit(&offer, 10_000), "invalid_batch_settlement_evm_deposit_simulation_failed");
+}
+
+#[test]
+fn a_refund_is_signed_by_the_receivers_key_and_claims_what_was_charged() {
+    let (world, client, offer) = opened();
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 0)}))]);
+    let settled = json!({"success": true, "transaction": "0xref", "network": "eip155:84532", "amount": "999000", "extra": {"channelState":
+        {"channelId": "0x", "balance": "1000", "totalClaimed": "1000", "withdrawRequestedAt": 0, "refundNonce": "1"}}});
+    world.settle.replace(vec![reply(200, &settled)]);
+    let answer = world.ours(&client.by_refund(&offer));
+    let channel_id = client.config(&offer).channel_id(CHAIN);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, json!({"message": "Refund acknowledged", "channelId": hex32(&channel_id)}).to_string());
+    let said = decoded(&answer, "PAYMENT-RESPONSE");
+    assert_eq!((&said["transaction"], &said["amount"]), (&json!("0xref"), &json!("999000")));
+    assert_eq!(
+        world.calls(),
+        ["https://facilitator.example/verify", "https://facilitator.example/settle"],
+        "the origin has no part in it"
+    );
+    let sent = world.sent.borrow()[1]["paymentPayload"]["payload"].clone();
+    let signer = Signer::from_hex(&hex::encode(KEY)).unwrap();
+    let refund = Refund { channel_id, nonce: Uint256::ZERO, amount: 999_000.into() };
+    assert_eq!(sent["refundAuthorizerSignature"], signer.sign(&signing_hash(&domain(CHAIN), &refund)));
+    let entry = ClaimEntry { channel_id, max_claimable_amount: 1000.into(), total_claimed: 1000.into() };
+    let batch = ClaimBatch { claims: vec![entry] };
+    assert_eq!(sent["claimAuthorizerSignature"], signer.sign(&signing_hash(&domain(CHAIN), &batch)));
+    assert_eq!((&sent["amount"], &sent["refundNonce"]), (&json!("999000"), &json!("0")));
+    assert_eq!(sent["claims"][0]["totalClaimed"], "1000");
+    assert!(world.channels.borrow().is_empty(), "nothing is left of it");
+    let last = world.channel_calls.borrow().last().cloned();
+    assert!(matches!(last, Some(Command::Refunded { .. })));
+}
+
+#[test]
+fn a_refund_without_anything_left_is_refused_and_one_nobody_knows_of_is_asked_for_again() {
+    let (world, client, offer) = opened();
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1000, 1000)}))]);
+    refused(&world, &client.by_refund(&offer), "invalid_batch_settlement_evm_refund_no_balance");
+    let (world, client, offer) = opened();
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 0)}))]);
+    world.settle.replace(vec![Err(x402_edge::ports::NoAnswer::Connection)]);
+    assert_eq!(world.ours(&client.by_refund(&offer)).status, 502);
+    // What the channel holds is not known any more: the next voucher asks.
+    forget_calls(&world);
+    world.verify.replace(vec![reply(
+        200,
+        &json!({"isValid": false, "invalidReason": "invalid_batch_settlement_evm_cumulative_exceeds_balance"}),
+    )]);
+    refused(&world, &client.by_voucher(&offer), "invalid_batch_settlement_evm_cumulative_exceeds_balance");
+}
+
+#[test]
+fn other_payers_channels_and_other_offers_are_as_before() {
+    let (world, client, offer) = opened();
+    let both = decoded(&world.ours(&FakeRequest::get("https://api.example/both")), "PAYMENT-REQUIRED");
+    assert_eq!(both["accepts"].as_array().unwrap().len(), 2);
+    // Another receiver's key, another delay: not this offer's channel.
+    let mut config = json!(client.config(&offer));
+    config["withdrawDelay"] = json!(900);
+    let other: ChannelConfig = serde_json::from_value(config.clone()).unwrap();
+    let voucher = Voucher { channel_id: other.channel_id(CHAIN), max_claimable_amount: 1000.into() };
+    let signature = client.wallet.sign(&signing_hash(&domain(CHAIN), &voucher));
+    let payload = json!({"type": "voucher", "channelConfig": config, "voucher":
+        {"channelId": hex32(&other.channel_id(CHAIN)), "maxClaimableAmount": "1000", "signature": signature}});
+    refused(&world, &client.pays(&offer, &payload), "invalid_batch_settlement_evm_withdraw_delay_mismatch");
+    let mut foreign = offer.clone();
+    foreign["extra"]["receiverAuthorizer"] = json!(client.wallet.address().to_string());
+    world.supported.replace(reply(
+        200,
+        &json!({"kinds": [{"x402Version": 2, "scheme": "batch-settlement", "network": "eip155:84532"}]}),
+    ));
+    refused(&world, &client.by_voucher(&foreign), "invalid_batch_settlement_evm_receiver_authorizer_mismatch");
+}
