@@ -95,7 +95,10 @@ ${bold("The paywall is up:")} ${site} ${dim("(Ctrl-C ends everything)")}
   See the price:      curl -i ${site}/articles/42
   Pay and read it:    npm run pay -- ${site}/articles/42
   More to buy:        ${site}/api/weather  ${site}/events
+  Many cheap calls:   npm run pay -- ${site}/quote --times 50
+                      out of a payment channel; --refund gives back what is left
   Paid by use:        npm run pay -- "${site}/generate?prompt=hello+world"
+  The same, streamed: npm run pay -- ${site}/generate --data '{"prompt": "hello world", "stream": true}'
   Free:               ${site}/
   Change a price:     edit examples/prices.json, then
                       npm run -s prices -- push examples/prices.json --local
