@@ -92,6 +92,7 @@ const durable = (name) => class {
   }
 };
 
+export const ChannelObject = durable("ChannelObject");
 export const LedgerObject = durable("LedgerObject");
 export const PriceHistoryObject = durable("PriceHistoryObject");
 export const QuotaObject = durable("QuotaObject");

@@ -8,7 +8,7 @@
 //! | 1 types: the words of the protocol | [`x402`] |
 //! | 2 logic and representation | [`schemes`], [`transports`], [`extensions`] |
 //! | – what is remembered, and the sockets in the wall | [`ledger`], [`channels`], [`ports`] |
-//! | 3 the paywall's own rooms | [`prices`], [`chain`], [`facilitator`], [`settlement`], [`books`], [`origin`], [`page`], [`passes`] |
+//! | 3 the paywall's own rooms | [`prices`], [`chain`], [`facilitator`], [`settlement`], [`claims`], [`books`], [`origin`], [`page`], [`passes`] |
 //! | 4 the story | [`gate`] |
 //! | 5 the outside | `edge` (in a Worker), `bin/x402-edge` (on your machine) |
 
@@ -36,6 +36,7 @@ pub mod ports;
 
 pub mod books;
 pub mod chain;
+pub mod claims;
 pub mod facilitator;
 pub mod origin;
 pub mod page;

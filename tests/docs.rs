@@ -97,9 +97,19 @@ fn every_source_file_of_the_core_says_what_it_is_for() {
 fn every_binding_in_wrangler_toml_is_one_the_worker_reads() {
     let wrangler = fs::read_to_string(root().join("wrangler.toml")).unwrap();
     let bindings = fs::read_to_string(root().join("src/edge/bindings.rs")).unwrap();
-    for name in
-        ["PRICES", "LEDGER", "PRICE_HISTORY", "QUOTA", "DB", "ORIGIN", "ORIGIN_URL", "FACILITATOR_KEYS", "PASS_KEYS"]
-    {
+    for name in [
+        "PRICES",
+        "LEDGER",
+        "PRICE_HISTORY",
+        "QUOTA",
+        "DB",
+        "CHANNELS",
+        "RECEIVER_AUTHORIZER_KEY",
+        "ORIGIN",
+        "ORIGIN_URL",
+        "FACILITATOR_KEYS",
+        "PASS_KEYS",
+    ] {
         assert!(
             wrangler.contains(&format!("{name}\""))
                 | wrangler.contains(&format!("{name} ="))
@@ -110,7 +120,7 @@ fn every_binding_in_wrangler_toml_is_one_the_worker_reads() {
     }
     assert_eq!(
         bindings.matches(": &str = \"").count(),
-        9,
+        11,
         "a binding is missing from this test and from wrangler.toml"
     );
 }

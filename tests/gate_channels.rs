@@ -488,7 +488,7 @@ fn other_payers_channels_and_other_offers_are_as_before() {
     refused(&world, &client.pays(&offer, &payload), "invalid_batch_settlement_evm_withdraw_delay_mismatch");
     let mut foreign = offer.clone();
     foreign["extra"]["receiverAuthorizer"] = json!(client.wallet.address().to_string());
-    world.supported.replace(reply(
+    let _ = world.supported.replace(reply(
         200,
         &json!({"kinds": [{"x402Version": 2, "scheme": "batch-settlement", "network": "eip155:84532"}]}),
     ));

@@ -23,7 +23,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("facilitator", &["evm", "money", "network", "time", "schemes", "x402", "ports", "chain"]),
     // The ledger's work with facilitators.
     ("settlement", &["time", "x402", "ledger", "ports", "facilitator"]),
-    ("books", &["money", "network", "time", "ledger", "ports", "chain"]),
+    // The same with what channels owe.
+    ("claims", &["chain", "channels", "evm", "facilitator", "network", "ports", "schemes", "time", "x402"]),
+    ("books", &["channels", "money", "network", "time", "ledger", "ports", "chain"]),
     // A redirect is read like a request: the target and its dot segments are the price room's.
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
     ("page", &["money", "schemes", "x402"]),
@@ -55,6 +57,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "edge",
         &[
+            "chain",
+            "channels",
+            "claims",
+            "evm",
             "client",
             "time",
             // For measuring the edge check without a request.

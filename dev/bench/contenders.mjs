@@ -50,7 +50,7 @@ export const hono = (originUrl, facilitatorUrl) => startWorkerd({
 /** The three who check payments: the module's own entry is a library to them. */
 export const checks = (drill) => startWorkerd({ modules: [bundle("checks"), ...gate(drill)] });
 
-const OBJECTS = { LEDGER: "LedgerObject", PRICE_HISTORY: "PriceHistoryObject", QUOTA: "QuotaObject", PASSES: "PassObject" };
+const OBJECTS = { LEDGER: "LedgerObject", CHANNELS: "ChannelObject", PRICE_HISTORY: "PriceHistoryObject", QUOTA: "QuotaObject", PASSES: "PassObject" };
 
 /** This project's Worker. Only the objects that it has are bound. */
 export const ours = (originUrl, document) => {

@@ -68,7 +68,7 @@ pub async fn reconcile<B: Books, F: Fetch, H: Clock + Journal>(
     rpc: &[(Network, Vec<String>)],
 ) -> Result<Vec<Report>, BooksDown> {
     migrate(books).await?;
-    let tokens = one(books, "SELECT DISTINCT network, asset, pay_to FROM payments", vec![]).await?;
+    let tokens = one(books, TOKENS, vec![]).await?;
     let mut payees: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for row in &tokens {
         payees.entry((text(row, "network"), text(row, "asset"))).or_default().push(text(row, "pay_to"));
@@ -88,6 +88,10 @@ pub async fn reconcile<B: Books, F: Fetch, H: Clock + Journal>(
     }
     Ok(reports)
 }
+
+/// What was received, by payments or out of channels.
+const TOKENS: &str =
+    "SELECT network, asset, pay_to FROM payments UNION SELECT network, asset, pay_to FROM channel_moves";
 
 /// One token on one chain.
 struct Token<'a, B, F, H> {
@@ -148,6 +152,8 @@ impl<B: Books, F: Fetch, H: Clock + Journal> Token<'_, B, F, H> {
                     report.confirmed += 1;
                     confirm(&id, transfer.block, &transfer.transaction)
                 }
+                // What channels paid out.
+                None if self.is_settlement(transfer).await? => continue,
                 // Not known at all, or thought not to have cost anything.
                 _ => self.discrepancy("not_in_books", transfer),
             });
@@ -177,6 +183,14 @@ impl<B: Books, F: Fetch, H: Clock + Journal> Token<'_, B, F, H> {
         let Transfer { transaction, from, to, amount, .. } = transfer;
         let values = json!([self.network, self.asset, transaction, from, to, amount]);
         Ok(one(self.books, query, values_of(values)).await?.into_iter().next())
+    }
+
+    /// Whether the transfer is what channels paid out to a receiver.
+    async fn is_settlement(&self, transfer: &Transfer) -> Result<bool, BooksDown> {
+        let query = r#"SELECT id FROM channel_moves WHERE kind = 'settle' AND network = ? AND asset = ?
+                     AND "transaction" = ? AND lower(pay_to) = ?"#;
+        let values = json!([self.network, self.asset, transfer.transaction, transfer.to]);
+        Ok(!one(self.books, query, values_of(values)).await?.is_empty())
     }
 
     /// Payments that stand in the books as paid and were in no range: the chain is asked for each.

@@ -21,6 +21,17 @@ const MIGRATIONS: &[&str] = &[
         "transaction" TEXT NOT NULL, nonce TEXT NOT NULL
     )"#,
     "CREATE TABLE IF NOT EXISTS reconciled (network TEXT NOT NULL, asset TEXT NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (network, asset))",
+    "CREATE TABLE IF NOT EXISTS channels (
+        id TEXT NOT NULL, network TEXT NOT NULL, asset TEXT NOT NULL, payer TEXT NOT NULL, pay_to TEXT NOT NULL,
+        state TEXT NOT NULL, time INTEGER NOT NULL, balance TEXT NOT NULL, charged TEXT NOT NULL, claimed TEXT NOT NULL,
+        claimable TEXT NOT NULL, requests INTEGER NOT NULL, PRIMARY KEY (network, id)
+    )",
+    r#"CREATE TABLE IF NOT EXISTS channel_moves (
+        id TEXT PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, network TEXT NOT NULL, asset TEXT NOT NULL,
+        pay_to TEXT NOT NULL, channel TEXT NOT NULL, amount TEXT NOT NULL, channels INTEGER NOT NULL,
+        "transaction" TEXT NOT NULL
+    )"#,
+    "CREATE INDEX IF NOT EXISTS channel_moves_by_time ON channel_moves (time)",
 ];
 
 /// Brings the tables up to date.

@@ -34,6 +34,8 @@ pub struct Claim {
     pub signature: String,
     /// Claimed in all afterwards: what was charged.
     pub total: Uint256,
+    /// Claimed in all before.
+    pub before: Uint256,
     /// The payer withdraws: at once.
     pub urgent: bool,
 }
@@ -47,6 +49,7 @@ impl Claim {
             max: channel.signed_max_claimable,
             signature: channel.signature.clone(),
             total: channel.charged_cumulative_amount,
+            before: channel.total_claimed,
             urgent,
         }
     }

@@ -10,6 +10,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::{database::Database, host::Host, ledger_stub::LedgerStub, origin::OriginSite};
 use crate::{
+    evm::{BadKey, Signer},
     facilitator::Credentials,
     passes::{BadKeys, Keys},
     ports::Journal,
@@ -22,6 +23,10 @@ pub(super) const PRICES: &str = "PRICES";
 /// Durable Object namespace of the ledger, class `LedgerObject`. Without it payments are not remembered:
 /// copies of one may reach the origin together, and a lost settlement stays lost.
 pub(super) const LEDGER: &str = "LEDGER";
+
+/// Durable Object namespace of payment channels and their tills, class `ChannelObject`. Without it nothing is sold by
+/// channel.
+const CHANNELS: &str = "CHANNELS";
 
 /// Durable Object namespace of the prices' history, class `PriceHistoryObject`. Without it an isolate that starts
 /// while the document in KV is broken, or KV is down, serves nothing, and one that starts after an edit does not
@@ -44,6 +49,11 @@ const FACILITATOR_KEYS: &str = "FACILITATOR_KEYS";
 /// Secret: keys of passes, JSON `{kid: base64url}`; the first signs. Without it, or where it cannot be read, no passes
 /// are sold and none open anything: requests pay.
 const PASS_KEYS: &str = "PASS_KEYS";
+
+/// Secret: the private key that signs claims and refunds of channels, `0x` and 64 digits; after a blank or comma older
+/// ones, for channels that were opened with them. Without it a facilitator's key signs; where it cannot be read, nothing
+/// is sold by channel.
+const RECEIVER_AUTHORIZER_KEY: &str = "RECEIVER_AUTHORIZER_KEY";
 
 /// Variable: scheme and host of the origin, such as `https://origin.example.com`. Without it and
 /// [`ORIGIN`], requests go on to the zone's own DNS origin, as for any Worker on a route.
@@ -122,7 +132,8 @@ impl Known {
 
 /// The ledger's objects, where there are any.
 pub(super) fn ledger(env: &JsValue) -> Option<LedgerStub> {
-    Reflect::get(env, &LEDGER.into()).ok().filter(JsValue::is_object).map(LedgerStub::new)
+    let get = |name: &str| Reflect::get(env, &name.into()).ok().filter(JsValue::is_object);
+    get(LEDGER).map(|namespace| LedgerStub::new(namespace, get(CHANNELS)))
 }
 
 /// The prices' history, where it is kept.
@@ -177,6 +188,30 @@ pub(super) fn pass_keys(env: &JsValue, prices: &Snapshot) -> Rc<Result<Keys, Bad
         Err(error) => Host.fault(&format!("no passes are sold or accepted: {error}")),
     }
     known.get_or_init(|| keys).clone()
+}
+
+/// The receiver's keys, or why there are none.
+pub(super) type ChannelKeys = Rc<Result<Vec<Signer>, BadKey>>;
+
+thread_local! {
+    /// The secret as it was when this isolate started.
+    static CHANNEL_KEYS: Rc<OnceCell<ChannelKeys>> = Rc::default();
+}
+
+/// The receiver's keys, read once. One that cannot be read is told once.
+pub(super) fn channel_keys(env: &JsValue) -> ChannelKeys {
+    let known = CHANNEL_KEYS.with(Rc::clone);
+    let read = || {
+        let text = Reflect::get(env, &RECEIVER_AUTHORIZER_KEY.into()).ok().and_then(|value| value.as_string());
+        let text = text.unwrap_or_default();
+        let parts = text.split(|c: char| c.is_whitespace() || c == ',').filter(|part| !part.is_empty());
+        let keys: Result<Vec<Signer>, BadKey> = parts.map(Signer::from_hex).collect();
+        if let Err(error) = &keys {
+            Host.fault(&format!("nothing is sold by channel: {RECEIVER_AUTHORIZER_KEY}: {error}"));
+        }
+        Rc::new(keys)
+    };
+    Rc::clone(known.get_or_init(read))
 }
 
 /// A developer's machine, or the Worker's own name at Cloudflare.

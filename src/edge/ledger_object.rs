@@ -156,6 +156,6 @@ impl LedgerObject {
 
 /// Unix seconds as the runtime's date. They come from our own clock and stay far below 2^53 ms.
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
-fn alarm_at(seconds: u64) -> ScheduledTime {
+pub(super) fn alarm_at(seconds: u64) -> ScheduledTime {
     ScheduledTime::new(js_sys::Date::new(&((seconds * 1000) as f64).into()))
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wasm_bindgen::JsValue;
 
-use super::object::call;
+use super::{channel_object::ChannelMessage, object::call};
 use crate::{
+    channels::{self, Bringing},
     ledger::{BudgetCommand, Command, IdentifierCommand, IdentifierReply, Leased, PassCommand, PassReply, Reply},
     ports::{Budgets, Ledger, LedgerDown},
 };
@@ -31,11 +32,25 @@ pub(super) enum Message {
 #[derive(Clone)]
 pub(super) struct LedgerStub {
     namespace: JsValue,
+    /// Where channels are kept; without it none are.
+    channels: Option<JsValue>,
 }
 
 impl LedgerStub {
-    pub(super) const fn new(namespace: JsValue) -> Self {
-        Self { namespace }
+    pub(super) const fn new(namespace: JsValue, channels: Option<JsValue>) -> Self {
+        Self { namespace, channels }
+    }
+
+    /// Whether there is a place for channels.
+    pub(super) const fn keeps_channels(&self) -> bool {
+        self.channels.is_some()
+    }
+
+    /// Brings a claim to a till.
+    pub(super) async fn bring(&self, till: &str, bringing: Bringing) -> Result<(), LedgerDown> {
+        let namespace = self.channels.as_ref().ok_or(LedgerDown)?;
+        let message = ChannelMessage::Till(Box::new(bringing));
+        call::<bool>(namespace, till, &message, TELL_WITHIN).await.map(drop).map_err(|_| LedgerDown)
     }
 
     async fn exchange<T: DeserializeOwned>(
@@ -49,6 +64,12 @@ impl LedgerStub {
 }
 
 impl Ledger for LedgerStub {
+    async fn channel(&self, object: &str, command: channels::Command) -> Result<channels::Reply, LedgerDown> {
+        let namespace = self.channels.as_ref().ok_or(LedgerDown)?;
+        let id = object.rsplit_once("0x").map_or("", |(_, id)| id).to_owned();
+        call(namespace, object, &ChannelMessage::Channel { id, command }, TELL_WITHIN).await.map_err(|_| LedgerDown)
+    }
+
     async fn tell(&self, object: &str, nonce: &str, command: Command, within: Duration) -> Result<Reply, LedgerDown> {
         let message = Message::Payment { nonce: nonce.to_owned(), command, within };
         self.exchange(object, &message, within + TELL_WITHIN).await

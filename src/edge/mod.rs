@@ -1,6 +1,8 @@
 //! The outside: the Worker's door. Fills the sockets of [`crate::ports`]; has no rules of its own.
 
 mod bindings;
+mod channel_object;
+mod channel_store;
 mod counter;
 mod database;
 mod door;
@@ -30,17 +32,18 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_log, event};
 use crate::{
     books::reconcile,
     facilitator::{Facilitators, Roster},
-    gate::{Answer, Gate, Passes, UnprovenRuns, answer},
+    gate::{Answer, Channels, Gate, Passes, UnprovenRuns, answer},
     ports::{Journal, Request as _},
     prices::{PriceTable, Snapshot},
     transports::http,
 };
 
 use self::{
-    bindings::{Bindings, Known, database, pass_keys},
+    bindings::{Bindings, Known, channel_keys, database, pass_keys},
     counter::WorkerCounter,
     fetch::WorkerFetch,
     host::Host,
+    ledger_stub::LedgerStub,
     request::IncomingRequest,
     response::to_response,
 };
@@ -62,6 +65,11 @@ async fn serve(request: IncomingRequest, env: Env, context: Context) -> worker::
     Known::keep(&bindings);
     let prices = prices_kv::current(&env, |work| context.wait_until(work)).await;
     let pass_keys = pass_keys(env.unchecked_ref(), &prices);
+    let channel_keys = channel_keys(env.unchecked_ref());
+    let channels = Channels {
+        keys: channel_keys.as_deref().map_err(|error| *error),
+        kept: bindings.ledger.as_ref().is_some_and(LedgerStub::keeps_channels),
+    };
     let gate = Gate {
         prices: &prices,
         fetch: &WorkerFetch::new(env.unchecked_ref()),
@@ -71,6 +79,7 @@ async fn serve(request: IncomingRequest, env: Env, context: Context) -> worker::
         ledger: bindings.ledger.as_ref(),
         counter: Some(&WorkerCounter { env: env.unchecked_ref(), context: &context }),
         passes: Passes { keys: (*pass_keys).as_ref().map_err(|error| *error), random: &Host },
+        channels,
         origin_url: bindings.origin.url(),
     };
     let answer = gate.serve(&request, &bindings.origin.of(&request)).await;

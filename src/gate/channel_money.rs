@@ -161,17 +161,17 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         payload["amount"] = json!(amount);
         payload["refundNonce"] = json!(state.refund_nonce);
         let claims = charged > state.total_claimed;
-        payload["claims"] = match claims {
-            true => json!([{
+        payload["claims"] = json!([]);
+        if claims {
+            payload["claims"] = json!([{
                 "voucher": {
                     "channel": message.config,
                     "maxClaimableAmount": message.voucher.max_claimable_amount,
                 },
                 "signature": message.voucher_signature(),
                 "totalClaimed": charged,
-            }]),
-            false => json!([]),
-        };
+            }]);
+        }
         if let Some(signer) = self.channels.signer(message.config.receiver_authorizer) {
             let domain = domain(crossing.checked.requirements().network().chain_id());
             let sign = |hash| json!(signer.sign(&hash));

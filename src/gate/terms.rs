@@ -74,9 +74,10 @@ pub(super) fn announced<'a>(
         }
         let Some(key) = open_key(offer) else { return Some(offer.clone()) };
         let kind = SupportedKind::of(offer);
-        let address = match is_by_channel(offer) {
-            true => channels.authorizer().or_else(|| roster.receiver_authorizer(facilitators, &kind, now)),
-            false => roster.facilitator_address(facilitators, &kind, now),
+        let address = if is_by_channel(offer) {
+            channels.authorizer().or_else(|| roster.receiver_authorizer(facilitators, &kind, now))
+        } else {
+            roster.facilitator_address(facilitators, &kind, now)
         };
         Some(offer.with_extra(key, &address?.to_string()))
     };

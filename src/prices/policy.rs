@@ -84,10 +84,10 @@ impl Policy {
             (Settle::Upfront, Terms::Offers(offers)) => {
                 // What is used is known only afterwards.
                 let upfront = |offer: &PaymentRequirements| {
-                    if offer.scheme() != exact::SCHEME {
-                        offer.clone()
-                    } else {
+                    if offer.scheme() == exact::SCHEME {
                         offer.with_extra("paymentFlow", "upfront")
+                    } else {
+                        offer.clone()
                     }
                 };
                 Terms::Offers(offers.iter().map(upfront).collect::<Rc<_>>())

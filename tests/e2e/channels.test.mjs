@@ -1,284 +1,350 @@
-// Payments by channel (scheme batch-settlement): the official client and facilitator, the local chain's contract, and
-// the Worker between them.
+// Payment channels sold by our Worker: the official client and facilitator, real contracts, balances on chain.
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import { newBuyer } from "./buyer.mjs";
-import { highS, settlementOf } from "./channels.mjs";
-import { NETWORK, decodeHeader, eventually, merchant, startWorld } from "./world.mjs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { x402Client, wrapFetchWithPayment } from "@x402/fetch";
+import { BatchSettlementEvmScheme, InMemoryClientChannelStorage } from "@x402/evm/batch-settlement/client";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { BATCH_SETTLEMENT } from "../../dev/local/chain.mjs";
+import { settlementOf } from "./channels.mjs";
+import { decodeHeader, encodeHeader, eventually, NETWORK, startWorld } from "./world.mjs";
+import { startMiniflare } from "./workers.mjs";
 
-const PRICE = 100n;
-const DEPOSIT = 10_000n;
+const PRICE = 1000n;
+const DEPOSIT = 50_000n;
+const authorizerKey = generatePrivateKey();
+const authorizer = privateKeyToAccount(authorizerKey);
 
-const prices = (facilitatorUrl, chainUrl) => ({
-  payTo: merchant.address,
-  network: NETWORK,
-  facilitators: [facilitatorUrl],
-  rpc: { [NETWORK]: [chainUrl] },
-  routes: {
-    "/quote/*": { scheme: "batch-settlement", price: "$0.0001", minDeposit: "$0.01" },
-    "/permit2/*": { scheme: "batch-settlement", price: "$0.0001", minDeposit: "$0.01", extra: { assetTransferMethod: "permit2" } },
-  },
-});
-
-let world, settlement, url;
-before(async () => {
-  world = await startWorld({ prices });
-  settlement = settlementOf(world.chain);
-  url = `${world.gate.url}/quote/x`;
-  // Whose key signs claims is learnt behind an isolate's first requests.
-  await eventually(() => fetch(url), ({ status }) => status === 402);
-});
-after(() => world?.stop());
-
-const receiptOf = (response) => decodeHeader(response.headers.get("PAYMENT-RESPONSE"));
-const errorOf = (response) => decodeHeader(response.headers.get("PAYMENT-REQUIRED")).error;
-const callsSince = (start) => world.calls.slice(start).map(({ operation, body }) => `${operation} ${body.paymentPayload.payload.type}`);
-const runsOf = ({ address }) => world.site.requests.filter(({ headers }) => headers["x-402-payer"] === address);
-/** What the Worker says was charged in all: a voucher that cannot be right is told it. */
-const chargedOf = async (buyer) => {
-  const response = await fetch(url, { headers: await buyer.voucher(url, 1n) });
-  assert.equal(response.status, 402);
-  assert.equal(errorOf(response), "invalid_batch_settlement_evm_cumulative_amount_mismatch");
-  return BigInt(decodeHeader(response.headers.get("PAYMENT-REQUIRED")).accepts[0].extra.channelState.chargedCumulativeAmount);
-};
-/** A buyer whose channel is open: one call is paid. */
-const newcomer = async (options) => {
-  const buyer = await newBuyer(world, options);
-  const response = await buyer.pay(url);
-  assert.equal(response.status, 200, await response.clone().text());
-  return buyer;
-};
-
-describe("a channel", () => {
-  it("is offered with its terms", async () => {
-    const { offer } = await (await newBuyer(world)).bill(url);
-    assert.equal(offer.amount, String(PRICE));
-    assert.equal(offer.payTo, merchant.address);
-    assert.equal(offer.extra.minDeposit, String(DEPOSIT));
-    assert.equal(typeof offer.extra.withdrawDelay, "number");
-    assert.match(offer.extra.receiverAuthorizer, /^0x[0-9a-fA-F]{40}$/);
+describe("channels", () => {
+  let world, settlement;
+  const receiver = privateKeyToAccount(generatePrivateKey());
+  const prices = (facilitatorUrl, chainUrl, more = {}) => ({
+    payTo: receiver.address,
+    network: NETWORK,
+    facilitators: [facilitatorUrl],
+    rpc: { [NETWORK]: [chainUrl] },
+    claims: { idle: 3600 },
+    routes: {
+      "/calls/*": { scheme: "batch-settlement", price: "$0.001", withdrawDelay: 900, minDeposit: "$0.05", description: "One call" },
+      "/paid/*": { price: "$0.01" },
+    },
+    ...more,
+  });
+  before(async () => {
+    world = await startWorld({ prices, worker: { vars: { RECEIVER_AUTHORIZER_KEY: authorizerKey } } });
+    settlement = settlementOf(world.chain);
+  });
+  after(async () => {
+    await world?.stop();
   });
 
-  it("is opened by the first call: the deposit is on chain, and the call is served", async () => {
-    const buyer = await newBuyer(world);
+  /** A payer with the official client. What it sends is kept, to be sent again. */
+  async function newBuyer(units = 1_000_000n) {
+    const account = privateKeyToAccount(generatePrivateKey());
+    if (units > 0n) await world.chain.mint(account.address, units);
+    const signer = Object.assign(account, { readContract: (args) => world.chain.chain.readContract(args) });
+    const storage = new InMemoryClientChannelStorage();
+    const scheme = new BatchSettlementEvmScheme(signer, { storage });
+    const sent = [];
+    const keeping = async (input, init) => {
+      const request = new Request(input, init);
+      const payment = request.headers.get("PAYMENT-SIGNATURE");
+      if (payment) sent.push({ "PAYMENT-SIGNATURE": payment });
+      return fetch(request);
+    };
+    const pay = wrapFetchWithPayment(keeping, new x402Client().register("eip155:*", scheme));
+    return { account, scheme, storage, pay, sent, balance: () => world.chain.balanceOf(account.address) };
+  }
+
+  const url = (path, gate = world.gate) => `${gate.url}${path}`;
+  const receiptOf = (response) => decodeHeader(response.headers.get("PAYMENT-RESPONSE"));
+  const offerAt = async (path, gate = world.gate) => decodeHeader((await fetch(url(path, gate))).headers.get("PAYMENT-REQUIRED")).accepts[0];
+  const configOf = async ({ scheme }, path, gate) => scheme.buildChannelConfig(await offerAt(path, gate));
+  const callsSince = (start) => world.calls.slice(start).map(({ operation, body }) => `${operation} ${body.paymentPayload.payload.type ?? "exact"}`);
+  const siteCalls = (path) => world.site.requests.filter((request) => request.url === path).length;
+  /** A voucher for the next call of a channel, signed now. */
+  async function voucherFor(buyer, path, charged, gate) {
+    const offer = await offerAt(path, gate);
+    const storage = new InMemoryClientChannelStorage();
+    const scheme = new BatchSettlementEvmScheme(buyer.account, { storage });
+    const config = scheme.buildChannelConfig(offer);
+    await storage.set(settlement.id(config), { balance: String(DEPOSIT), chargedCumulativeAmount: String(charged) });
+    const { payload } = await scheme.createPaymentPayload(2, offer);
+    return { "PAYMENT-SIGNATURE": encodeHeader({ x402Version: 2, accepted: offer, payload }) };
+  }
+
+  test("an_official_client_opens_a_channel_pays_many_times_and_gets_the_rest_back", async () => {
+    const buyer = await newBuyer();
     const start = world.calls.length;
-    const response = await buyer.pay(url);
-    assert.equal(response.status, 200, await response.clone().text());
-    assert.equal(await response.text(), "GET /quote/x");
-    const receipt = receiptOf(response);
-    const { config } = await buyer.channel(url);
-    assert.equal(receipt.success, true);
-    assert.equal(receipt.amount, String(DEPOSIT));
-    assert.equal(receipt.payer.toLowerCase(), buyer.address.toLowerCase());
-    assert.equal(receipt.extra.chargedAmount, String(PRICE));
-    assert.equal(receipt.extra.channelState.chargedCumulativeAmount, String(PRICE));
-    assert.equal(receipt.extra.channelState.balance, String(DEPOSIT));
-    assert.equal((await world.chain.chain.getTransactionReceipt({ hash: receipt.transaction })).status, "success");
-    assert.deepEqual(callsSince(start), ["verify deposit", "settle deposit"]);
+    const first = await buyer.pay(url("/calls/first"));
+    assert.equal(first.status, 200, await first.clone().text());
+    assert.equal(await first.text(), "GET /calls/first");
+    const opened = receiptOf(first);
+    assert.match(opened.transaction, /^0x[0-9a-f]{64}$/);
+    assert.equal(opened.amount, String(DEPOSIT));
+    assert.equal(opened.extra.chargedAmount, String(PRICE));
+    const offer = await offerAt("/calls/first");
+    assert.equal(offer.extra.receiverAuthorizer, authorizer.address);
+    const config = await configOf(buyer, "/calls/first");
     assert.equal((await settlement.state(config)).balance, DEPOSIT);
-    assert.equal(await buyer.balance(), 1_000_000n - DEPOSIT);
-    assert.equal(response.headers.get("cache-control")?.includes("private") ?? true, true);
-  });
-
-  it("pays for twenty more calls without a word to the facilitator, nor to the chain", async () => {
-    const buyer = await newcomer();
-    const [start, block] = [world.calls.length, await world.chain.chain.getBlockNumber()];
-    for (let call = 2n; call <= 21n; call++) {
-      const response = await buyer.pay(url);
+    assert.deepEqual(callsSince(start), ["verify deposit", "settle deposit"]);
+    for (let count = 2n; count <= 20n; count++) {
+      const response = await buyer.pay(url(`/calls/${count}`));
       assert.equal(response.status, 200, await response.clone().text());
-      const { transaction, amount, extra } = receiptOf(response);
-      assert.deepEqual([transaction, amount, extra.chargedAmount], ["", "", String(PRICE)]);
-      assert.equal(extra.channelState.chargedCumulativeAmount, String(call * PRICE));
+      const receipt = receiptOf(response);
+      assert.equal(receipt.transaction, "");
+      assert.equal(receipt.extra.channelState.chargedCumulativeAmount, String(count * PRICE));
+      assert.equal(await response.text(), `GET /calls/${count}`);
     }
-    assert.deepEqual(callsSince(start), []);
-    assert.equal(await world.chain.chain.getBlockNumber(), block);
-    assert.equal(runsOf(buyer).length, 21);
+    assert.deepEqual(callsSince(start), ["verify deposit", "settle deposit"], "vouchers need no facilitator");
+    const asked = world.site.requests.at(-1).headers;
+    assert.equal(asked["x-402-payer"], buyer.account.address);
+    assert.equal(asked["x-402-amount"], String(PRICE));
+    assert.equal(asked["payment-signature"], undefined);
+    const refund = await buyer.scheme.refund(url("/calls/refund"));
+    assert.equal(refund.success, true);
+    assert.equal(refund.amount, String(DEPOSIT - 20n * PRICE));
+    assert.deepEqual(callsSince(start).slice(2), ["verify refund", "settle refund"]);
+    assert.equal(siteCalls("/calls/refund"), 0);
+    const state = await settlement.state(config);
+    assert.deepEqual([state.balance, state.totalClaimed], [20n * PRICE, 20n * PRICE]);
+    assert.equal(await buyer.balance(), 1_000_000n - 20n * PRICE);
+    // The channel opens again, and goes on from what was claimed.
+    const again = await buyer.pay(url("/calls/again"));
+    assert.equal(again.status, 200, await again.clone().text());
+    assert.equal(receiptOf(again).extra.channelState.chargedCumulativeAmount, String(21n * PRICE));
   });
 
-  it("asks nobody while the facilitator is down", async () => {
-    const buyer = await newcomer();
-    world.onCall = () => "drop";
-    try {
-      for (let call = 0; call < 3; call++) assert.equal((await buyer.pay(url)).status, 200);
-    } finally {
-      world.onCall = undefined;
-    }
-  });
-
-  it("takes another deposit when it is used up", async () => {
-    const buyer = await newBuyer(world, { depositStrategy: ({ minimumDepositAmount }) => String(3n * BigInt(minimumDepositAmount)) });
-    const start = world.calls.length;
-    for (let call = 0; call < 5; call++) {
-      const response = await buyer.pay(url);
-      assert.equal(response.status, 200, await response.clone().text());
-    }
-    assert.deepEqual(callsSince(start), ["verify deposit", "settle deposit", "verify deposit", "settle deposit"]);
-    assert.equal((await settlement.state((await buyer.channel(url)).config)).balance, 600n);
-    assert.equal(await chargedOf(buyer), 500n);
-  });
-
-  it("is opened by Permit2 too, and without an allowance it is 412", async () => {
-    const buyer = await newBuyer(world);
-    const permit2 = `${world.gate.url}/permit2/x`;
-    assert.equal((await buyer.pay(permit2)).status, 412);
-    await world.chain.approvePermit2(buyer.account);
-    for (let call = 0; call < 2; call++) {
-      const response = await buyer.pay(permit2);
-      assert.equal(response.status, 200, await response.clone().text());
-    }
-    assert.equal((await settlement.state((await buyer.channel(permit2)).config)).balance, DEPOSIT);
-  });
-
-  it("charges what the origin says was used, and no more than the price", async () => {
-    const buyer = await newcomer();
-    for (const [used, charged] of [["overrides=30", 30n], ["overrides=25%25", 25n], ["overrides=0", 0n], ["overrides=5000", PRICE]]) {
-      const response = await buyer.pay(`${world.gate.url}/quote/use?${used}`);
-      assert.equal(response.status, 200, await response.clone().text());
-      assert.equal(receiptOf(response).extra.chargedAmount, String(charged), used);
-    }
-    assert.equal(await chargedOf(buyer), PRICE + 155n);
-  });
-
-  it("costs nothing when the origin fails, and the same voucher is good again", async () => {
-    const buyer = await newcomer();
-    assert.equal((await buyer.pay(`${world.gate.url}/quote/status-500`)).status, 500);
-    assert.equal(await chargedOf(buyer), PRICE);
-    assert.equal((await buyer.pay(url)).status, 200);
-    assert.equal(await chargedOf(buyer), 2n * PRICE);
-  });
-});
-
-describe("a voucher", () => {
-  it("whose answer was lost brings the content when it is sent again, and is charged once", async () => {
-    const buyer = await newcomer();
-    const big = `${world.gate.url}/quote/big`;
-    const { payload, headers } = await buyer.sign(big);
-    const gone = new AbortController();
-    const cut = await fetch(big, { headers, signal: gone.signal });
-    assert.equal(cut.status, 200);
-    await cut.body.getReader().read();
-    gone.abort();
-    const again = await eventually(() => fetch(big, { headers }), ({ status }) => status !== 409);
-    assert.equal(again.status, 200);
-    assert.equal((await again.arrayBuffer()).byteLength, 10 * 1024 * 1024);
-    assert.equal(receiptOf(again).extra.channelState.chargedCumulativeAmount, String(2n * PRICE));
-    await buyer.read(payload, again);
-    assert.equal(await chargedOf(buyer), 2n * PRICE);
-    assert.equal((await buyer.pay(url)).status, 200);
-    assert.equal(await chargedOf(buyer), 3n * PRICE);
-  });
-
-  it("that was delivered buys nothing more", async () => {
-    const buyer = await newcomer();
-    const { payload, headers } = await buyer.sign(url);
-    const first = await fetch(url, { headers });
-    assert.equal(await first.text(), "GET /quote/x");
-    await buyer.read(payload, first);
-    const runs = runsOf(buyer).length;
-    const again = await eventually(() => fetch(url, { headers }), ({ status }) => status !== 409);
-    assert.equal(again.status, 402);
-    assert.equal((await fetch(`${world.gate.url}/quote/other`, { headers })).status, 402);
-    assert.equal(runsOf(buyer).length, runs);
-    assert.equal(await chargedOf(buyer), 2n * PRICE);
-  });
-
-  it("for another sum than the next is told what was charged, by the client's own signature", async () => {
-    const buyer = await newcomer();
-    const { id } = await buyer.channel(url);
-    for (const max of [PRICE, 3n * PRICE, DEPOSIT]) {
-      const response = await fetch(url, { headers: await buyer.voucher(url, max) });
-      assert.equal(response.status, 402);
-      const { error, accepts: [{ extra }] } = decodeHeader(response.headers.get("PAYMENT-REQUIRED"));
-      assert.equal(error, "invalid_batch_settlement_evm_cumulative_amount_mismatch");
-      assert.deepEqual({ ...extra.channelState, channelId: extra.channelState.channelId.toLowerCase() }, { channelId: id.toLowerCase(), balance: String(DEPOSIT), totalClaimed: "0", withdrawRequestedAt: 0, refundNonce: "0", chargedCumulativeAmount: String(PRICE) });
-      assert.equal(extra.voucherState.signedMaxClaimable, String(PRICE));
-      assert.match(extra.voucherState.signature, /^0x[0-9a-f]{130}$/i);
-    }
-  });
-
-  it("of a client that has lost its records is put right, and paid", async () => {
-    const buyer = await newcomer();
-    await buyer.pay(url);
-    buyer.forget();
-    const response = await buyer.pay(url);
+  test("a_voucher_sent_again_gets_its_answer_or_is_told_the_state_and_is_charged_once", async () => {
+    const buyer = await newBuyer();
+    await buyer.pay(url("/calls/a"));
+    const voucher = await voucherFor(buyer, "/calls/b", PRICE);
+    const answers = await Promise.all(Array.from({ length: 20 }, async () => {
+      const response = await fetch(url("/calls/b"), { headers: voucher });
+      await response.text();
+      return response;
+    }));
+    const statuses = answers.map(({ status }) => status);
+    assert.ok(statuses.includes(200), statuses.join());
+    assert.ok(statuses.every((status) => [200, 402, 409].includes(status)), statuses.join());
+    assert.equal(statuses.filter((status) => status === 200).length, 1, statuses.join());
+    assert.equal(siteCalls("/calls/b"), 1);
+    // Delivered: from then on the client is told where its channel stands.
+    const late = await eventually(() => fetch(url("/calls/b"), { headers: voucher }), ({ status }) => status === 402);
+    const { error, accepts: [{ extra }] } = decodeHeader(late.headers.get("PAYMENT-REQUIRED"));
+    assert.equal(error, "invalid_batch_settlement_evm_cumulative_amount_mismatch");
+    assert.equal(extra.channelState.chargedCumulativeAmount, String(2n * PRICE));
+    assert.equal(extra.voucherState.signedMaxClaimable, String(2n * PRICE));
+    // The official client, which knows nothing of that call, is set right by it and pays.
+    const response = await buyer.pay(url("/calls/c"));
     assert.equal(response.status, 200, await response.clone().text());
     assert.equal(receiptOf(response).extra.channelState.chargedCumulativeAmount, String(3n * PRICE));
   });
 
-  it("that is forged, altered or for other terms reaches neither the origin nor the facilitator", async () => {
-    const [buyer, other] = [await newcomer(), await newBuyer(world)];
-    const [start, runs] = [world.calls.length, runsOf(buyer).length];
-    const max = 2n * PRICE;
-    const good = decodeHeader((await buyer.voucher(url, max))["PAYMENT-SIGNATURE"]).payload.voucher;
-    const wrong = {
-      "invalid_batch_settlement_evm_voucher_signature": [
-        { signer: other.account },
-        { voucher: { signature: `${good.signature.slice(0, -4)}beef` } },
-        { voucher: { signature: highS(good.signature) } },
-      ],
-      "invalid_batch_settlement_evm_channel_id_mismatch": [{ config: { salt: `0x${"01".repeat(32)}` } }, { voucher: { channelId: `0x${"ab".repeat(32)}` } }],
-      "invalid_batch_settlement_evm_channel_id_invalid": [{ voucher: { channelId: "0x12" } }],
-    };
-    for (const [code, cases] of Object.entries(wrong)) {
-      for (const changes of cases) {
-        const response = await fetch(url, { headers: await buyer.voucher(url, max, changes) });
-        assert.equal(response.status, 402);
-        assert.equal(errorOf(response), code, JSON.stringify(changes, (_, value) => (typeof value === "function" ? undefined : value)));
-      }
+  test("an_answer_that_was_cut_off_is_given_again_without_a_second_charge", async () => {
+    const buyer = await newBuyer();
+    await buyer.pay(url("/calls/a"));
+    const voucher = await voucherFor(buyer, "/calls/events", PRICE);
+    const cut = new AbortController();
+    const first = await fetch(url("/calls/events"), { headers: voucher, signal: cut.signal });
+    const receipt = first.headers.get("PAYMENT-RESPONSE");
+    assert.equal(first.status, 200);
+    cut.abort();
+    world.site.release();
+    const again = await eventually(async () => {
+      const response = await fetch(url("/calls/events"), { headers: voucher });
+      if (response.status !== 200) await response.text();
+      return response;
+    }, ({ status }) => status === 200);
+    world.site.release();
+    assert.match(await again.text(), /second/);
+    assert.equal(again.headers.get("PAYMENT-RESPONSE"), receipt);
+    assert.equal(decodeHeader(receipt).extra.channelState.chargedCumulativeAmount, String(2n * PRICE));
+    const next = await fetch(url("/calls/x"), { headers: await voucherFor(buyer, "/calls/x", 2n * PRICE) });
+    assert.equal(next.status, 200, await next.text());
+  });
+
+  test("concurrent_vouchers_of_one_channel_never_charge_beyond_what_was_signed", async () => {
+    const buyer = await newBuyer();
+    await buyer.pay(url("/calls/a"));
+    let [charged, served] = [PRICE, 0n];
+    for (let round = 0; round < 5; round++) {
+      // The same next voucher for ten different requests: one of them gets it.
+      const answers = await Promise.all(Array.from({ length: 10 }, async (_, index) => {
+        const path = `/calls/round-${round}-${index}`;
+        const response = await fetch(url(path), { headers: await voucherFor(buyer, path, charged) });
+        await response.text();
+        return response;
+      }));
+      const paid = answers.filter(({ status }) => status === 200);
+      served += BigInt(paid.length);
+      assert.equal(paid.length, 1, answers.map(({ status }) => status).join());
+      charged += PRICE;
+      assert.equal(receiptOf(paid[0]).extra.channelState.chargedCumulativeAmount, String(charged));
     }
+    assert.equal(served * PRICE + PRICE, charged);
+  });
+
+  test("what_the_site_says_was_used_is_charged_and_a_failure_costs_nothing", async () => {
+    const buyer = await newBuyer();
+    const used = await buyer.pay(url("/calls/use?overrides=250"));
+    assert.equal(receiptOf(used).extra.chargedAmount, "250");
+    assert.equal(used.headers.get("Settlement-Overrides"), null);
+    const failed = await buyer.pay(url("/calls/status-500"));
+    assert.equal(failed.status, 500);
+    assert.equal(failed.headers.get("PAYMENT-RESPONSE"), null);
+    const next = await buyer.pay(url("/calls/use?settlement=0"));
+    assert.equal(receiptOf(next).extra.chargedAmount, "0");
+    assert.equal(receiptOf(await buyer.pay(url("/calls/last"))).extra.channelState.chargedCumulativeAmount, String(250n + PRICE));
+  });
+
+  test("vouchers_that_are_forged_or_for_nothing_cost_nobody_a_call", async () => {
+    const buyer = await newBuyer(0n);
+    const start = world.calls.length;
+    const forged = await voucherFor(buyer, "/calls/a", 0n);
+    const payload = decodeHeader(forged["PAYMENT-SIGNATURE"]);
+    payload.payload.voucher.maxClaimableAmount = String(2n * PRICE);
+    const refused = await fetch(url("/calls/a"), { headers: { "PAYMENT-SIGNATURE": encodeHeader(payload) } });
+    assert.equal(decodeHeader(refused.headers.get("PAYMENT-REQUIRED")).error, "invalid_batch_settlement_evm_voucher_signature");
+    // A channel of which the chain knows nothing.
+    const empty = await fetch(url("/calls/a"), { headers: forged });
+    assert.equal(decodeHeader(empty.headers.get("PAYMENT-REQUIRED")).error, "invalid_batch_settlement_evm_channel_not_found");
     assert.deepEqual(callsSince(start), []);
-    assert.equal(runsOf(buyer).length, runs);
-    assert.equal(await chargedOf(buyer), PRICE);
   });
 
-  it("for more than is in the channel is refused", async () => {
-    const buyer = await newBuyer(world, { depositStrategy: ({ minimumDepositAmount }) => minimumDepositAmount });
-    assert.equal((await buyer.pay(url)).status, 200);
-    const response = await fetch(url, { headers: await buyer.voucher(url, 2n * PRICE) });
-    assert.equal(response.status, 402);
-    assert.equal(errorOf(response), "invalid_batch_settlement_evm_cumulative_exceeds_balance");
-    assert.equal(await chargedOf(buyer), PRICE);
-  });
-
-  it("for a channel that is not there is refused, and nothing is kept of it", async () => {
-    const buyer = await newBuyer(world);
-    for (let attempt = 0; attempt < 2; attempt++) {
-      const response = await fetch(url, { headers: await buyer.voucher(url, PRICE) });
-      assert.equal(response.status, 402);
-      assert.equal(errorOf(response), "invalid_batch_settlement_evm_channel_not_found");
+  test("what_channels_owe_is_claimed_and_paid_out_and_stands_in_the_books", { timeout: 120_000 }, async () => {
+    const document = { ...world.document, claims: { idle: 10 } };
+    const gate = await startMiniflare({ prices: document, originUrl: world.site.url, vars: { RECEIVER_AUTHORIZER_KEY: authorizerKey } });
+    try {
+      const before = await world.chain.balanceOf(receiver.address);
+      const buyers = await Promise.all(Array.from({ length: 3 }, () => newBuyer()));
+      const start = world.calls.length;
+      for (const buyer of buyers) {
+        for (let count = 0; count < 4; count++) {
+          const response = await buyer.pay(url(`/calls/${count}`, gate));
+          assert.equal(response.status, 200, await response.text());
+        }
+      }
+      const wanted = before + 12n * PRICE;
+      const received = () => world.chain.balanceOf(receiver.address);
+      const after = await eventually(received, (balance) => balance >= wanted, 90);
+      // Nothing else is owed to this receiver by this Worker; other tests' channels are another's.
+      assert.ok(after >= wanted);
+      for (const buyer of buyers) {
+        assert.equal((await settlement.state(await configOf(buyer, "/calls/0", gate))).totalClaimed, 4n * PRICE);
+      }
+      const calls = callsSince(start).filter((call) => !call.startsWith("verify"));
+      assert.ok(calls.filter((call) => call === "settle claim").length <= 2, calls.join());
+      const rows = await eventually(() => gate.books("SELECT * FROM channels"), (rows) => rows.length === 3 && rows.every(({ claimable }) => claimable === "0"), 60);
+      for (const row of rows) {
+        assert.equal(row.charged, String(4n * PRICE));
+        assert.equal(row.claimed, String(4n * PRICE));
+        assert.equal(row.requests, 4);
+        assert.equal(row.state, "open");
+      }
+      const moves = await eventually(() => gate.books('SELECT * FROM channel_moves ORDER BY time'), (moves) => moves.some(({ kind }) => kind === "settle"));
+      assert.equal(moves.filter(({ kind }) => kind === "deposit").length, 3);
+      // Vouchers go on from there.
+      const response = await buyers[0].pay(url("/calls/more", gate));
+      assert.equal(response.status, 200, await response.clone().text());
+      assert.equal(receiptOf(response).extra.channelState.totalClaimed, String(4n * PRICE));
+      await gate.reconcile();
+      const discrepancies = await gate.books("SELECT * FROM discrepancies WHERE kind = 'not_in_books'");
+      const ours = new Set(moves.map(({ transaction }) => transaction));
+      assert.ok(discrepancies.every(({ transaction }) => !ours.has(transaction)));
+    } finally {
+      await gate.stop();
     }
-    assert.equal(runsOf(buyer).length, 0);
-  });
-});
-
-describe("calls at the same time on one channel", () => {
-  it("with fifty copies of a voucher run the origin once and are charged once", async () => {
-    const buyer = await newcomer();
-    const headers = await buyer.voucher(url, 2n * PRICE);
-    const statuses = await Promise.all(Array.from({ length: 50 }, () => fetch(url, { headers }).then(async (response) => (await response.text(), response.status))));
-    assert.equal(statuses.filter((status) => status === 200).length, 1, String(statuses));
-    assert.ok(statuses.every((status) => [200, 402, 409].includes(status)), String(statuses));
-    assert.equal(runsOf(buyer).length, 2);
-    assert.equal(await chargedOf(buyer), 2n * PRICE);
   });
 
-  it("are never charged beyond what was signed, and only for what was served", async () => {
-    const buyer = await newcomer();
-    const signed = await Promise.all(Array.from({ length: 20 }, (_, index) => buyer.voucher(url, PRICE * BigInt(index + 2))));
-    const statuses = await Promise.all([...signed, ...signed].map((headers) => fetch(url, { headers }).then(async (response) => (await response.text(), response.status))));
-    const served = statuses.filter((status) => status === 200).length;
-    assert.ok(served >= 1 && statuses.every((status) => [200, 402, 409].includes(status)), String(statuses));
-    assert.equal(await chargedOf(buyer), PRICE * BigInt(1 + served));
-    assert.ok(runsOf(buyer).length >= 1 + served);
+  test("without_a_key_of_the_owners_the_facilitators_key_claims", { timeout: 120_000 }, async () => {
+    const document = { ...world.document, claims: { idle: 10 } };
+    const gate = await startMiniflare({ prices: document, originUrl: world.site.url });
+    try {
+      await eventually(() => fetch(url("/calls/a", gate)), ({ status }) => status === 402);
+      const buyer = await newBuyer();
+      const response = await buyer.pay(url("/calls/a", gate));
+      assert.equal(response.status, 200, await response.clone().text());
+      const config = await configOf(buyer, "/calls/a", gate);
+      assert.notEqual(config.receiverAuthorizer, authorizer.address);
+      await eventually(() => settlement.state(config), ({ totalClaimed }) => totalClaimed === PRICE, 90);
+    } finally {
+      await gate.stop();
+    }
   });
 
-  it("by the official client: who is served is charged, who is refused is not", async () => {
-    const buyer = await newcomer();
-    const responses = await Promise.all(Array.from({ length: 10 }, () => buyer.pay(url)));
-    const served = responses.filter(({ status }) => status === 200).length;
-    assert.ok(served >= 1, String(responses.map(({ status }) => status)));
-    assert.equal(await chargedOf(buyer), PRICE * BigInt(1 + served));
-    buyer.forget();
-    assert.equal((await buyer.pay(url)).status, 200);
+  test("a_key_that_cannot_be_read_sells_nothing_and_says_so", async () => {
+    const gate = await startMiniflare({ prices: world.document, originUrl: world.site.url, vars: { RECEIVER_AUTHORIZER_KEY: "0x12" } });
+    try {
+      assert.equal((await fetch(url("/calls/a", gate))).status, 503);
+      assert.equal((await fetch(url("/paid/a", gate))).status, 402);
+      const { channels } = await (await fetch(url("/.x402/status", gate))).json();
+      assert.match(channels, /RECEIVER_AUTHORIZER_KEY/);
+      assert.doesNotMatch(channels, /0x12/);
+    } finally {
+      await gate.stop();
+    }
+  });
+
+  test("channels_outlive_a_power_cut_and_nothing_is_charged_twice", { timeout: 180_000 }, async () => {
+    const storage = mkdtempSync(join(tmpdir(), "x402-edge-channels-"));
+    // Claimed when the channel was quiet for ten seconds: also after a restart.
+    const options = { prices: { ...world.document, publicUrl: "https://shop.example", claims: { idle: 10 } }, originUrl: world.site.url, persist: storage, vars: { RECEIVER_AUTHORIZER_KEY: authorizerKey } };
+    let gate = await startMiniflare(options);
+    try {
+      const buyer = await newBuyer();
+      const first = await buyer.pay(url("/calls/0", gate));
+      assert.equal(first.status, 200, await first.clone().text());
+      const config = await configOf(buyer, "/calls/0", gate);
+      let charged = PRICE;
+      for (let round = 0; round < 4; round++) {
+        const path = `/calls/round-${round}`;
+        const voucher = await voucherFor(buyer, path, charged, gate);
+        const asked = fetch(url(path, gate), { headers: voucher }).then((response) => response.text().then(() => response.status), () => 0);
+        await new Promise((resolve) => setTimeout(resolve, round * 7));
+        await gate.kill();
+        await asked;
+        gate = await startMiniflare(options);
+        // Until it brings the content, or is known as delivered.
+        const last = await eventually(async () => {
+          const response = await fetch(url(path, gate), { headers: voucher });
+          await response.text();
+          return response;
+        }, ({ status }) => status === 200 || status === 402, 90);
+        charged += PRICE;
+        if (last.status === 402) {
+          const { error, accepts: [{ extra }] } = decodeHeader(last.headers.get("PAYMENT-REQUIRED"));
+          assert.equal(error, "invalid_batch_settlement_evm_cumulative_amount_mismatch");
+          assert.equal(extra.channelState.chargedCumulativeAmount, String(charged));
+        } else {
+          assert.equal(receiptOf(last).extra.channelState.chargedCumulativeAmount, String(charged));
+        }
+      }
+      await gate.kill();
+      gate = await startMiniflare(options);
+      await fetch(url("/calls/wake", gate));
+      const { totalClaimed } = await eventually(() => settlement.state(config), ({ totalClaimed }) => totalClaimed === charged, 90);
+      assert.equal(totalClaimed, charged);
+    } finally {
+      await gate.stop();
+      rmSync(storage, { recursive: true, force: true });
+    }
+  });
+
+  // Last: the payer's withdrawal is seen on chain.
+  test("a_payer_who_withdraws_is_claimed_at_once", { timeout: 120_000 }, async () => {
+    const buyer = await newBuyer();
+    for (let count = 0; count < 3; count++) assert.equal((await buyer.pay(url(`/calls/${count}`))).status, 200);
+    const config = await configOf(buyer, "/calls/0");
+    await settlement.write(buyer.account, "initiateWithdraw", config, DEPOSIT);
+    assert.equal((await settlement.state(config)).totalClaimed, 0n);
+    // Seen when the chain is looked at next: within a sixth of the delay, here 150 s; a voucher after that would see it
+    // too. The test does not wait for it: a refund asks the chain.
+    const refund = await buyer.scheme.refund(url("/calls/refund"), { amount: "1000" });
+    assert.equal(refund.success, true);
+    assert.equal((await settlement.state(config)).totalClaimed, 3n * PRICE);
+    assert.equal(BATCH_SETTLEMENT.length, 42);
   });
 });

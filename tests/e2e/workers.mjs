@@ -31,7 +31,7 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
     compatibilityDate: COMPATIBILITY_DATE,
     kvNamespaces: ["PRICES"],
     durableObjects: {
-      ...(ledger ? { LEDGER: object("LedgerObject") } : {}),
+      ...(ledger ? { LEDGER: object("LedgerObject"), CHANNELS: object("ChannelObject") } : {}),
       ...(history ? { PRICE_HISTORY: object("PriceHistoryObject"), QUOTA: object("QuotaObject") } : {}),
     },
     d1Databases: ledger ? ["DB"] : [],
@@ -72,7 +72,7 @@ export async function startMiniflare({ prices, originUrl, folder = "build", ledg
 export const DOWN = Symbol("down");
 
 /** The Durable Objects of the Worker: binding and class. */
-const OBJECTS = [["LEDGER", "LedgerObject"], ["PRICE_HISTORY", "PriceHistoryObject"], ["QUOTA", "QuotaObject"]];
+const OBJECTS = [["LEDGER", "LedgerObject"], ["CHANNELS", "ChannelObject"], ["PRICE_HISTORY", "PriceHistoryObject"], ["QUOTA", "QuotaObject"]];
 
 /**
  * The Worker in bare workerd, its KV a small server here: a document, undefined for none, `DOWN`. With `storage`, a

@@ -1,0 +1,360 @@
+//! The till's work: claim for up to a hundred channels, drop those that fail, tell the channels, settle.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use crate::{
+    chain,
+    channels::{Bringing, Command, Move, MoveKind, Pending, Till, channel_name},
+    evm::{Address, Signer, Uint256, signing_hash},
+    facilitator::{ChannelSettlement, ChannelVerification, Facilitators, Roster, server_payload, server_terms},
+    network::Network,
+    ports::{Clock, Fetch, Journal, Ledger},
+    schemes::batch_settlement::{ClaimBatch, domain},
+    x402::PaymentRequirements,
+};
+
+use super::TillStore;
+
+/// Channels that one transaction claims.
+const MAX_PER_BATCH: usize = 100;
+
+/// Calls to facilitators that one run makes; the next run takes the rest.
+const MAX_CALLS: usize = 24;
+
+/// Channels that are asked for in one question to the chain.
+const MAX_PER_QUESTION: usize = 30;
+
+/// Channels that a facilitator is asked for one by one, in one run, where the owner names no RPC.
+const MAX_ASKED: usize = 5;
+
+/// A facilitator's word about one channel.
+const ASK_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Codes that say that the facilitator does not sign for this receiver; another one may.
+const NOT_MINE: [&str; 4] =
+    ["authorizer_not_configured", "authorizer_address_mismatch", "unsupported_scheme", "unsupported_network"];
+
+/// The receiver's own keys.
+pub type Keys = Rc<Vec<Signer>>;
+
+/// Works for one till.
+#[derive(Debug)]
+pub struct Teller<'a, S, F, H, L> {
+    /// What it keeps.
+    pub store: &'a S,
+    /// Way to the facilitators and the chain.
+    pub fetch: &'a F,
+    /// The time, and where faults are told.
+    pub host: &'a H,
+    /// The facilitators' standing.
+    pub roster: &'a Roster,
+    /// Way to the channels.
+    pub ledger: &'a L,
+    /// The receiver's own keys; without one of the till's address a facilitator's key signs.
+    pub keys: &'a [Signer],
+}
+
+type Row = (String, Pending);
+
+impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, L> {
+    /// A channel brings a claim.
+    pub fn take(&self, bringing: &Bringing) -> Result<(), S::Error> {
+        let Ok(network) = bringing.means.network.parse::<Network>() else { return Ok(()) };
+        let fresh = Till::of(bringing);
+        let till = match self.store.till()? {
+            Some(known) => Till { means: bringing.means.clone(), ..known },
+            None => fresh,
+        };
+        self.store.keep_till(&till)?;
+        let channel = bringing.claim.channel_id(network);
+        let known = self.store.load(&channel)?;
+        self.store.save(&channel, &Pending::brought(bringing.claim.clone(), known, self.host.now()))
+    }
+
+    /// Does what is due.
+    pub async fn work(&self) -> Result<(), S::Error> {
+        let Some(till) = self.store.till()? else { return Ok(()) };
+        let Ok(network) = till.means.network.parse::<Network>() else { return Ok(()) };
+        let due = self.store.due(self.host.now(), MAX_PER_BATCH)?;
+        let (claimed, open): (Vec<Row>, Vec<Row>) = due.into_iter().partition(|(_, pending)| pending.claimed);
+        for row in claimed {
+            self.tell(network, row).await?;
+        }
+        let open = self.without_doubt(&till, network, open).await?;
+        if !open.is_empty() {
+            self.claim(&till, network, open).await?;
+        }
+        self.settle().await
+    }
+
+    /// Claims all of these; where that is refused, halves of them, until the one that fails stands alone.
+    async fn claim(&self, till: &Till, network: Network, rows: Vec<Row>) -> Result<(), S::Error> {
+        let mut batches = vec![rows];
+        let mut calls = 0;
+        while let Some(mut batch) = batches.pop() {
+            if calls >= MAX_CALLS {
+                // The next run begins with them.
+                continue;
+            }
+            calls += 1;
+            match self.send(till, network, &batch).await {
+                ChannelSettlement::Done { transaction, .. } => {
+                    self.claimed(till, network, batch, Some(&transaction)).await?;
+                }
+                ChannelSettlement::Refused(reason) => match batch.len() {
+                    count if count == 1 || is_about_all(reason.as_str()) => {
+                        let reason = reason.as_str();
+                        for row in self.still_open(till, network, batch).await?.0 {
+                            self.host.fault(&format!("claim of channel {}: {reason}; tried again later", row.0));
+                            self.store.save(&row.0, &row.1.failed(false, self.host.now()))?;
+                        }
+                    }
+                    count => {
+                        let rest = batch.split_off(count / 2);
+                        batches.push(rest);
+                        batches.push(batch);
+                    }
+                },
+                ChannelSettlement::Unknown { .. } => {
+                    self.host.fault(&format!("claim of {} channels: outcome unknown; asked for again", batch.len()));
+                    for (channel, pending) in batch {
+                        self.store.save(&channel, &pending.failed(true, self.host.now()))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a facilitator bring the claims to the chain.
+    async fn send(&self, till: &Till, network: Network, batch: &[Row]) -> ChannelSettlement {
+        let Some(terms) = terms(till, batch) else { return ChannelSettlement::Unknown { deadline: false } };
+        let claims: Vec<_> = batch
+            .iter()
+            .map(|(_, Pending { claim, .. })| {
+                json!({
+                    "voucher": { "channel": claim.config, "maxClaimableAmount": claim.max },
+                    "signature": claim.signature,
+                    "totalClaimed": claim.total,
+                })
+            })
+            .collect();
+        let mut payload = json!({ "type": "claim", "claims": claims });
+        if let Some(signer) = self.signer(till.authorizer) {
+            let entries = batch.iter().map(|(_, pending)| pending.claim.entry(network));
+            let hash = signing_hash(&domain(network.chain_id()), &ClaimBatch { claims: entries.collect() });
+            payload["claimAuthorizerSignature"] = json!(signer.sign(&hash));
+        }
+        let failures = batch.iter().map(|(_, pending)| pending.failures).max().unwrap_or(0);
+        self.bring(till, &terms, payload, failures).await
+    }
+
+    /// By one facilitator after the other where one does not do it at all, else by the next one at the next try.
+    async fn bring(
+        &self,
+        till: &Till,
+        terms: &PaymentRequirements,
+        payload: serde_json::Value,
+        failures: u32,
+    ) -> ChannelSettlement {
+        let facilitators = self.facilitators();
+        let mut urls = facilitators.for_channels(&till.means.facilitators, terms);
+        if !urls.is_empty() {
+            let first = usize::try_from(failures).unwrap_or(0) % urls.len();
+            urls.rotate_left(first);
+        }
+        let Some(payload) = server_payload(terms, payload) else {
+            return ChannelSettlement::Unknown { deadline: false };
+        };
+        let mut last = ChannelSettlement::Unknown { deadline: false };
+        for url in urls {
+            last = facilitators.settle_channel(url, &payload, terms).await;
+            match &last {
+                ChannelSettlement::Refused(reason) if NOT_MINE.iter().any(|code| reason.as_str().ends_with(code)) => {}
+                _ => break,
+            }
+        }
+        last
+    }
+
+    /// The chain has credited these: what was credited can be paid out, and the channels are told.
+    async fn claimed(
+        &self,
+        till: &Till,
+        network: Network,
+        rows: Vec<Row>,
+        transaction: Option<&str>,
+    ) -> Result<(), S::Error> {
+        let rows: Vec<Row> =
+            rows.into_iter().map(|(channel, pending)| (channel, Pending { claimed: true, ..pending })).collect();
+        for (channel, pending) in &rows {
+            self.store.save(channel, pending)?;
+        }
+        if let Some(till) = self.store.till()?.filter(|till| till.settle_at == 0) {
+            self.store.keep_till(&Till { settle_at: self.host.now().0, ..till })?;
+        }
+        if let Some(transaction) = transaction {
+            let amounts = rows.iter().filter_map(|(_, Pending { claim, .. })| claim.total.checked_sub(claim.before));
+            let amount = amounts.fold(Uint256::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(sum));
+            self.store.note(&self.moved(till, MoveKind::Claim, amount.to_string(), rows.len(), transaction))?;
+        }
+        for row in rows {
+            self.tell(network, row).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells a channel that its claim is credited. If it cannot be told now, it is told later.
+    async fn tell(&self, network: Network, (channel, pending): Row) -> Result<(), S::Error> {
+        let object = channel_name(network, &pending.claim.config.channel_id(network.chain_id()));
+        let told = self.ledger.channel(&object, Command::Claimed { total: pending.claim.total }).await;
+        // A newer claim may have come meanwhile.
+        match (told, self.store.load(&channel)?) {
+            (Ok(_), Some(now)) if now.claim.total <= pending.claim.total => self.store.forget(&channel),
+            (Ok(_), _) => Ok(()),
+            (Err(_), _) => self.store.save(&channel, &pending.failed(false, self.host.now())),
+        }
+    }
+
+    /// Those of which it is known that they are not credited yet. What is doubtful and cannot be asked for waits.
+    async fn without_doubt(&self, till: &Till, network: Network, rows: Vec<Row>) -> Result<Vec<Row>, S::Error> {
+        let (doubtful, mut open): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|(_, pending)| pending.doubtful);
+        let (known_open, unknown) = self.still_open(till, network, doubtful).await?;
+        open.extend(known_open);
+        // Claims are cumulative: sent twice, nothing moves twice.
+        open.extend(unknown);
+        Ok(open)
+    }
+
+    /// Which of these the chain has not credited: known to be open, and not known.
+    async fn still_open(
+        &self,
+        till: &Till,
+        network: Network,
+        rows: Vec<Row>,
+    ) -> Result<(Vec<Row>, Vec<Row>), S::Error> {
+        let (mut open, mut unknown, mut credited) = (Vec::new(), Vec::new(), Vec::new());
+        let mut asked = 0;
+        for part in rows.chunks(MAX_PER_QUESTION) {
+            let ids: Vec<String> = part.iter().map(|(channel, _)| channel.clone()).collect();
+            let known = chain::channels(self.fetch, &till.means.rpc, &ids).await;
+            for (index, row) in part.iter().enumerate() {
+                let total = match &known {
+                    Some(known) => known.get(index).map(|channel| channel.total_claimed),
+                    None if asked < MAX_ASKED => {
+                        asked += 1;
+                        self.by_word(till, &row.1).await
+                    }
+                    None => None,
+                };
+                match total {
+                    Some(total) if total >= row.1.claim.total => credited.push(row.clone()),
+                    Some(_) => open.push((row.0.clone(), Pending { doubtful: false, ..row.1.clone() })),
+                    None => unknown.push(row.clone()),
+                }
+            }
+        }
+        if !credited.is_empty() {
+            self.claimed(till, network, credited, None).await?;
+        }
+        Ok((open, unknown))
+    }
+
+    /// What a facilitator says is credited of a channel: it tells that of a refund that nobody asks it to bring.
+    async fn by_word(&self, till: &Till, pending: &Pending) -> Option<Uint256> {
+        let terms = terms(till, std::slice::from_ref(&(String::new(), pending.clone())))?;
+        let claim = &pending.claim;
+        let network: Network = till.means.network.parse().ok()?;
+        let payload = json!({
+            "type": "refund",
+            "channelConfig": claim.config,
+            "voucher": {
+                "channelId": claim.channel_id(network),
+                "maxClaimableAmount": claim.max,
+                "signature": claim.signature,
+            },
+        });
+        let payload = server_payload(&terms, payload)?;
+        let urls = &till.means.facilitators;
+        match self.facilitators().verify_channel(urls, &payload, &terms, ASK_WITHIN).await {
+            ChannelVerification::Good(seen, _) => Some(seen.total_claimed),
+            _ => None,
+        }
+    }
+
+    /// Pays out what is credited, if something is. Only what was claimed and mined: a claim is credited before it is
+    /// settled.
+    async fn settle(&self) -> Result<(), S::Error> {
+        let now = self.host.now();
+        let Some(till) = self.store.till()?.filter(|till| till.settle_at != 0 && till.settle_at <= now.0) else {
+            return Ok(());
+        };
+        let Some(terms) = till_terms(&till) else { return Ok(()) };
+        let payload = json!({ "type": "settle", "receiver": till.receiver, "token": till.token });
+        let settlement = self.bring(&till, &terms, payload, till.failures).await;
+        let asked_for = till.settle_at;
+        let done = |till: Till| Till {
+            settle_at: if till.settle_at == asked_for { 0 } else { till.settle_at },
+            failures: 0,
+            ..till
+        };
+        // Claims may have come meanwhile.
+        let Some(till) = self.store.till()? else { return Ok(()) };
+        match settlement {
+            ChannelSettlement::Done { transaction, amount, .. } => {
+                let amount = amount.unwrap_or_default();
+                self.store.note(&self.moved(&till, MoveKind::Settle, amount, 0, &transaction))?;
+                self.store.keep_till(&done(till))
+            }
+            ChannelSettlement::Refused(reason) if reason.as_str().ends_with("nothing_to_settle") => {
+                self.store.keep_till(&done(till))
+            }
+            ChannelSettlement::Refused(reason) => {
+                self.host.fault(&format!("paying out to {}: {}; tried again later", till.receiver, reason.as_str()));
+                self.store.keep_till(&till.failed(self.host.now()))
+            }
+            ChannelSettlement::Unknown { .. } => {
+                self.host.fault(&format!("paying out to {}: outcome unknown; asked for again", till.receiver));
+                self.store.keep_till(&till.failed(self.host.now()))
+            }
+        }
+    }
+
+    fn moved(&self, till: &Till, kind: MoveKind, amount: String, channels: usize, transaction: &str) -> Move {
+        Move {
+            kind,
+            time: self.host.now().0,
+            network: till.means.network.clone(),
+            asset: till.token.to_string(),
+            pay_to: till.receiver.to_string(),
+            channel: String::new(),
+            amount,
+            channels,
+            transaction: transaction.to_owned(),
+        }
+    }
+
+    fn signer(&self, address: Address) -> Option<&Signer> {
+        self.keys.iter().find(|key| key.address() == address)
+    }
+
+    fn facilitators(&self) -> Facilitators<'_, F, H> {
+        Facilitators::new(self.fetch, self.host, self.roster)
+    }
+}
+
+/// Whether a refusal has nothing to do with any of the channels: trying halves would be refused likewise.
+fn is_about_all(reason: &str) -> bool {
+    NOT_MINE.iter().chain(&["rpc_read_failed", "invalid_payment_requirements"]).any(|code| reason.ends_with(code))
+}
+
+fn terms(till: &Till, batch: &[Row]) -> Option<PaymentRequirements> {
+    let delay = batch.first().map_or(0, |(_, pending)| pending.claim.config.withdraw_delay);
+    server_terms(&till.means.network, till.token, till.receiver, till.authorizer, delay)
+}
+
+fn till_terms(till: &Till) -> Option<PaymentRequirements> {
+    server_terms(&till.means.network, till.token, till.receiver, till.authorizer, 0)
+}

@@ -1,0 +1,319 @@
+//! The Durable Object that keeps one payment channel, or the till of many: a thin shell around [`crate::channels`] and
+//! [`crate::claims`].
+
+use std::cell::Cell;
+
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+
+use super::{
+    bindings::{ChannelKeys, channel_keys, database, ledger},
+    channel_store::{ChannelStore, Kept, Outgoing},
+    database::Database,
+    fetch::WorkerFetch,
+    host::Host,
+    ledger_object::alarm_at,
+    ledger_stub::LedgerStub,
+    roster,
+};
+use crate::{
+    books::write_channels,
+    chain,
+    channels::{
+        Account, Bringing, ChannelLine, Command, Due, Move, MoveKind, Reply, Seen, apply, on_alarm, till_name, wake,
+    },
+    claims::Teller,
+    evm::{Hash32, Signer},
+    facilitator::Roster,
+    ports::{Clock, Journal},
+};
+
+/// What moved on chain goes to the books so soon, what was charged out of a channel so late: many charges are one line.
+const WRITE_MOVES_AFTER_SECONDS: u64 = 1;
+const WRITE_CHARGES_AFTER_SECONDS: u64 = 20;
+
+/// The longest pause after books that could not be written.
+const WRITE_AGAIN_AFTER_AT_MOST_SECONDS: u64 = 300;
+
+/// What goes over the wire to an object.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum ChannelMessage {
+    /// For a channel, by its id (64 digits).
+    Channel { id: String, command: Command },
+    /// For a till.
+    Till(Box<Bringing>),
+}
+
+#[durable_object(alarm)]
+pub struct ChannelObject {
+    store: ChannelStore,
+    env: JsValue,
+    books: Option<Database>,
+    /// Whether the books' tables are up to date.
+    migrated: Cell<bool>,
+    /// Failures in a row to write the books.
+    failures: Cell<u32>,
+    /// When the alarm comes, where that is known.
+    alarm: Cell<Option<u64>>,
+}
+
+impl DurableObject for ChannelObject {
+    fn new(state: State, env: Env) -> Self {
+        let env: JsValue = env.unchecked_into();
+        let books = database(&env);
+        Self {
+            store: ChannelStore::new(state, books.is_some()),
+            env,
+            books,
+            migrated: Cell::new(false),
+            failures: Cell::new(0),
+            alarm: Cell::new(None),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        match serde_json::from_str(&request.text().await?)? {
+            ChannelMessage::Channel { id, command } => {
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(&id, &mut bytes).map_err(|error| worker::Error::RustError(error.to_string()))?;
+                let reply = self.tell(&bytes, command)?;
+                self.schedule().await?;
+                Response::from_json(&reply)
+            }
+            ChannelMessage::Till(bringing) => {
+                let (roster, keys) = (roster(), channel_keys(&self.env));
+                let fetch = WorkerFetch::new(&self.env);
+                if let Some(ledger) = ledger(&self.env) {
+                    self.teller(&fetch, &roster, &ledger, keys_of(&keys)).take(&bringing)?;
+                }
+                self.schedule().await?;
+                Response::from_json(&true)
+            }
+        }
+    }
+
+    /// Never fails: an alarm that does is given up after a few tries, and with it what was to be claimed.
+    async fn alarm(&self) -> Result<Response> {
+        self.alarm.set(None);
+        let worked = match self.store.is_till() {
+            Ok(true) => self.work_till().await,
+            Ok(false) => self.work_channel().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = worked.and(self.write_books().await) {
+            Host.fault(&format!("channels: {error}; tried again"));
+        }
+        self.schedule().await?;
+        Response::empty()
+    }
+}
+
+impl ChannelObject {
+    /// Applies a command: nothing is awaited between reading and writing.
+    fn tell(&self, id: &Hash32, command: Command) -> Result<Reply> {
+        let Kept { account: before, write_at } = self.store.kept()?;
+        let refund = match &command {
+            Command::Refunded { transaction, amount, .. } => Some((transaction.clone(), amount.to_string())),
+            _ => None,
+        };
+        let (after, reply) = apply(before.clone(), id, command, Host.now());
+        if after != before {
+            self.keep(before.as_ref(), after, write_at)?;
+        }
+        let moved = match (&reply, refund, &before) {
+            (Reply::Charged(receipt), _, Some(account)) if !receipt.transaction.is_empty() => {
+                let amount = receipt.deposited.map_or_else(String::new, |amount| amount.to_string());
+                Some(moved(account, MoveKind::Deposit, receipt.transaction.clone(), amount))
+            }
+            (Reply::Done, Some((transaction, amount)), Some(account)) => {
+                Some(moved(account, MoveKind::Refund, transaction, amount))
+            }
+            _ => None,
+        };
+        if let Some(moved) = moved {
+            self.store.send(&Outgoing::Moved(moved))?;
+        }
+        Ok(reply)
+    }
+
+    /// Keeps a changed channel; its line goes to the books a little later, the last one at once.
+    fn keep(&self, before: Option<&Account>, after: Option<Account>, write_at: u64) -> Result<()> {
+        let now = Host.now();
+        let line = |account: &Account, closed| ChannelLine::of(account, closed, now.0);
+        let write_at = match (before, &after) {
+            (Some(before), None) if before.requests > 0 => {
+                self.store.send(&Outgoing::Line(Box::new(line(before, true))))?;
+                0
+            }
+            (_, None) => 0,
+            (before, Some(after)) => {
+                let known = before.map(|before| ChannelLine { time: now.0, ..line(before, false) });
+                let changed = after.requests > 0 && known.as_ref() != Some(&line(after, false));
+                let moved = before.is_none_or(|before| {
+                    before.channel.balance != after.channel.balance
+                        || before.channel.total_claimed != after.channel.total_claimed
+                });
+                let pause = if moved { WRITE_MOVES_AFTER_SECONDS } else { WRITE_CHARGES_AFTER_SECONDS };
+                let at = now.plus(pause).0;
+                match (changed && self.store.has_books(), write_at) {
+                    (false, known) => known,
+                    (true, 0) => at,
+                    (true, known) => known.min(at),
+                }
+            }
+        };
+        self.store.keep(Kept { account: after, write_at })
+    }
+
+    /// What a channel does without a request.
+    async fn work_channel(&self) -> Result<()> {
+        let Kept { account: Some(before), write_at } = self.store.kept()? else { return Ok(()) };
+        let (after, Due { claim, look }) = on_alarm(before.clone(), Host.now());
+        let means = before.means.clone();
+        if after.as_ref() != Some(&before) {
+            self.keep(Some(&before), after, write_at)?;
+        }
+        if let Some(claim) = claim {
+            let till = till_name(&means.network, &claim.config);
+            let bringing = Bringing { claim, means: means.clone() };
+            let told = match ledger(&self.env) {
+                Some(stub) => stub.bring(&till, bringing).await.is_ok(),
+                None => false,
+            };
+            if !told {
+                Host.fault("channels: a till cannot be reached; it is told again");
+            }
+        }
+        if look {
+            let id = format!("0x{}", hex::encode(before.channel.channel_id));
+            let at = Host.now().0;
+            let fetch = WorkerFetch::new(&self.env);
+            if let Some(known) = chain::channels(&fetch, &means.rpc, &[id]).await.and_then(|all| all.into_iter().next())
+            {
+                let seen = Seen {
+                    balance: known.balance,
+                    total_claimed: known.total_claimed,
+                    withdraw_requested_at: known.withdraw_requested_at,
+                    refund_nonce: known.refund_nonce,
+                    at,
+                };
+                self.tell(&before.channel.channel_id, Command::Look(seen))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn work_till(&self) -> Result<()> {
+        let Some(ledger) = ledger(&self.env) else { return Ok(()) };
+        let (roster, keys) = (roster(), channel_keys(&self.env));
+        let fetch = WorkerFetch::new(&self.env);
+        self.teller(&fetch, &roster, &ledger, keys_of(&keys)).work().await
+    }
+
+    const fn teller<'a>(
+        &'a self,
+        fetch: &'a WorkerFetch,
+        roster: &'a Roster,
+        ledger: &'a LedgerStub,
+        keys: &'a [Signer],
+    ) -> Teller<'a, ChannelStore, WorkerFetch, Host, LedgerStub> {
+        Teller { store: &self.store, fetch, host: &Host, roster, ledger, keys }
+    }
+
+    /// Empties the outbox into the books, with the channel's line where it is due. If they cannot be written, it waits.
+    async fn write_books(&self) -> Result<()> {
+        let Some(database) = &self.books else { return Ok(()) };
+        let kept = self.store.kept()?;
+        let is_due = kept.write_at != 0 && kept.write_at <= Host.now().0;
+        let line =
+            kept.account.as_ref().filter(|_| is_due).map(|account| ChannelLine::of(account, false, Host.now().0));
+        let (outgoing, last) = self.store.outbox()?;
+        let (mut lines, mut moves) = (Vec::from_iter(line), Vec::new());
+        for outgoing in outgoing {
+            match outgoing {
+                Outgoing::Line(line) => lines.push(*line),
+                Outgoing::Moved(one) => moves.push(one),
+            }
+        }
+        if lines.is_empty() && moves.is_empty() {
+            return Ok(());
+        }
+        match write_channels(database, &lines, &moves, &self.migrated).await {
+            Ok(()) => {
+                self.failures.set(0);
+                self.store.sent(last)?;
+                // What was charged meanwhile is written the next time.
+                let now = self.store.kept()?;
+                if is_due && now.account.is_some() {
+                    let same = now.account == kept.account;
+                    let write_at = if same { 0 } else { Host.now().plus(WRITE_CHARGES_AFTER_SECONDS).0 };
+                    self.store.keep(Kept { write_at, ..now })?;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.failures.set(self.failures.get().saturating_add(1));
+                Host.fault(&error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Sets the alarm to the first thing that is to be done. One that comes too early does no harm.
+    async fn schedule(&self) -> Result<()> {
+        let now = Host.now();
+        let kept = self.store.kept()?;
+        let has_outbox = self.store.has_books() && self.store.has_outbox()?;
+        let after_failures = |at: u64| match self.failures.get() {
+            0 => at,
+            count => at.max(now.plus((1 << count.min(9)).min(WRITE_AGAIN_AFTER_AT_MOST_SECONDS)).0),
+        };
+        let outbox = has_outbox.then(|| after_failures(now.plus(WRITE_MOVES_AFTER_SECONDS).0));
+        let line = (kept.write_at != 0).then(|| after_failures(kept.write_at));
+        let channel = kept.account.as_ref().map(wake);
+        // One object keeps either.
+        let claim = if kept.account.is_some() { None } else { self.store.next_claim()? };
+        let Some(next) = [outbox, line, channel, claim].into_iter().flatten().min() else {
+            if kept.account.is_none() && !has_outbox && self.store.is_made() && !self.store.is_till()? {
+                self.alarm.set(None);
+                self.store.clear().await?;
+            }
+            return Ok(());
+        };
+        // A second in the future at least: an alarm in the past would come again at once, for ever.
+        let next = next.max(now.plus(1).0);
+        let known = match self.alarm.get() {
+            Some(known) => Some(known),
+            None => {
+                self.store.state().storage().get_alarm().await?.and_then(|millis| u64::try_from(millis / 1000).ok())
+            }
+        };
+        // One that is over is not there any more, whatever is remembered.
+        if let Some(known) = known.filter(|known| *known <= next && *known > now.0) {
+            self.alarm.set(Some(known));
+            return Ok(());
+        }
+        self.alarm.set(Some(next));
+        self.store.state().storage().set_alarm(alarm_at(next)).await
+    }
+}
+
+fn keys_of(keys: &ChannelKeys) -> &[Signer] {
+    keys.as_deref().unwrap_or_default()
+}
+
+fn moved(account: &Account, kind: MoveKind, transaction: String, amount: String) -> Move {
+    let config = account.config();
+    Move {
+        kind,
+        time: Host.now().0,
+        network: account.means.network.clone(),
+        asset: config.token.to_string(),
+        pay_to: config.receiver.to_string(),
+        channel: format!("0x{}", hex::encode(account.channel.channel_id)),
+        amount,
+        channels: 1,
+        transaction,
+    }
+}
