@@ -4,8 +4,9 @@ import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createTestClient, createWalletClient, http, parseAbi, publicActions } from "viem";
-import { nonceManager, privateKeyToAccount } from "viem/accounts";
+import { privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
+import { createNonceManager, jsonRpc } from "viem/nonce";
 import { start } from "../tools.mjs";
 import { keys, payer } from "./accounts.mjs";
 import { compiled, permit2 } from "./contracts.mjs";
@@ -63,7 +64,7 @@ export async function startChain({ port, folder }) {
     await construct(chain, PERMIT2, permit2().creationCode);
   }
 
-  const wallet = createWalletClient({ account: privateKeyToAccount(keys.minter, { nonceManager }), chain: baseSepolia, transport: http(url) });
+  const wallet = createWalletClient({ account: privateKeyToAccount(keys.minter, { nonceManager: createNonceManager({ source: jsonRpc() }) }), chain: baseSepolia, transport: http(url) });
   const mint = async (to, value) => {
     const hash = await wallet.writeContract({ address: USDC, abi: tokenAbi, functionName: "mint", args: [to, value] });
     await chain.waitForTransactionReceipt({ hash });

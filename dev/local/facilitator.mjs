@@ -7,8 +7,9 @@ import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
 import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
 import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
 import { createWalletClient, http, publicActions } from "viem";
-import { nonceManager, privateKeyToAccount } from "viem/accounts";
+import { privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
+import { createNonceManager, jsonRpc } from "viem/nonce";
 import { keys } from "./accounts.mjs";
 import { approvalSponsor } from "./sponsor.mjs";
 
@@ -20,7 +21,7 @@ import { approvalSponsor } from "./sponsor.mjs";
  * undefined: it does not.
  */
 export async function startFacilitator({ port, chainUrl, authorizer = keys.receiverAuthorizer, onCall = () => undefined, onSupported = (supported) => supported }) {
-  const account = privateKeyToAccount(keys.facilitator, { nonceManager });
+  const account = privateKeyToAccount(keys.facilitator, { nonceManager: createNonceManager({ source: jsonRpc() }) });
   const client = createWalletClient({ account, chain: baseSepolia, transport: http(chainUrl), pollingInterval: 50 }).extend(publicActions);
   const signer = toFacilitatorEvmSigner(
     {

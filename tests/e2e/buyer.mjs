@@ -5,12 +5,15 @@ import { BatchSettlementEvmScheme, InMemoryClientChannelStorage, computeChannelI
 import { wrapFetchWithPayment } from "@x402/fetch";
 import { decodeHeader, encodeHeader } from "./world.mjs";
 
-/** A new buyer with money of their own. `options` go to the official scheme; their records can be lost: `forget`. */
-export async function newBuyer(world, { units = 1_000_000n, ...options } = {}) {
+/**
+ * A new buyer with money of their own, who can look at the chain unless `rpc` is false. `options` go to the official
+ * scheme; their records can be lost: `forget`.
+ */
+export async function newBuyer(world, { units = 1_000_000n, rpc = true, ...options } = {}) {
   const { account, address, balance } = await world.payer(units);
   const open = () => {
     const storage = new InMemoryClientChannelStorage();
-    const scheme = new BatchSettlementEvmScheme(toClientEvmSigner(account, world.chain.chain), { storage, ...options });
+    const scheme = new BatchSettlementEvmScheme(toClientEvmSigner(account, rpc ? world.chain.chain : undefined), { storage, ...options });
     const client = new x402Client((_, accepts) => accepts.find((offer) => offer.scheme === "batch-settlement")).register("eip155:*", scheme);
     return { storage, scheme, client, http: new x402HTTPClient(client), pay: wrapFetchWithPayment(fetch, client) };
   };

@@ -117,16 +117,23 @@ describe("a channel", () => {
     assert.equal(await chargedOf(buyer), 500n);
   });
 
-  it("is opened by Permit2 too, and without an allowance it is 412", async () => {
-    const buyer = await newBuyer(world);
+  it("is opened by Permit2 too: without an allowance it is refused, with one, or a sponsored one, it is paid", async () => {
     const permit2 = `${world.gate.url}/permit2/x`;
-    assert.equal((await buyer.pay(permit2)).status, 412);
+    const buyer = await newBuyer(world, { rpc: false });
+    const refused = await buyer.pay(permit2);
+    assert.equal(refused.status, 402);
+    assert.match(errorOf(refused), /permit2_allowance_required$/);
+    assert.equal(await buyer.balance(), 1_000_000n);
     await world.chain.approvePermit2(buyer.account);
-    for (let call = 0; call < 2; call++) {
-      const response = await buyer.pay(permit2);
-      assert.equal(response.status, 200, await response.clone().text());
+    // Who looks at the chain signs the approval themselves, and needs no gas.
+    for (const one of [buyer, await newBuyer(world)]) {
+      for (let call = 0; call < 2; call++) {
+        const response = await one.pay(permit2);
+        assert.equal(response.status, 200, await response.clone().text());
+      }
+      assert.equal((await settlement.state((await one.channel(permit2)).config)).balance, DEPOSIT);
+      assert.equal(await one.balance(), 1_000_000n - DEPOSIT);
     }
-    assert.equal((await settlement.state((await buyer.channel(permit2)).config)).balance, DEPOSIT);
   });
 
   it("charges what the origin says was used, and no more than the price", async () => {
