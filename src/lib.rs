@@ -4,7 +4,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 facts of the world | [`client`], [`evm`], [`money`], [`network`], [`time`] |
+//! | 0 facts of the world | [`client`], [`evm`], [`metering`], [`money`], [`network`], [`time`] |
 //! | 1 types: the words of the protocol | [`x402`] |
 //! | 2 logic and representation | [`schemes`], [`transports`], [`extensions`] |
 //! | – what is remembered, and the sockets in the wall | [`ledger`], [`channels`], [`ports`] |
@@ -20,6 +20,7 @@ compile_error!(
 
 pub mod client;
 pub mod evm;
+pub mod metering;
 pub mod money;
 pub mod network;
 pub mod time;

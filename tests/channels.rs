@@ -4,7 +4,9 @@
 
 use proptest::prelude::*;
 use x402_edge::{
-    channels::{Account, Asked, ClaimPolicy, Command, Due, Means, Presentation, Reply, Seen, apply, on_alarm, wake},
+    channels::{
+        Account, Asked, ClaimPolicy, Command, Due, Means, Presentation, Reply, Seen, Served, apply, on_alarm, wake,
+    },
     evm::{Address, Hash32, Uint256},
     schemes::batch_settlement::{ChannelConfig, ChannelFlaw},
     time::UnixTime,
@@ -84,6 +86,8 @@ enum Deed {
     ClaimTold,
     /// The chain is asked.
     Look,
+    /// The object loses its memory; what it has stored stays.
+    Crash,
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
@@ -102,6 +106,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         4 => Just(Deed::Alarm),
         3 => Just(Deed::ClaimTold),
         2 => Just(Deed::Look),
+        2 => Just(Deed::Crash),
     ];
     prop::collection::vec(deed, 1..120)
 }
@@ -127,11 +132,14 @@ proptest! {
         let (mut known, mut truth, mut now): (Option<Account>, Truth, u64) = (None, Truth { balance: 100, ..Truth::default() }, 1_000_000);
         let mut holds: Vec<(u32, Presentation, u64)> = Vec::new();
         let mut last: Option<Presentation> = None;
+        // What the object has stored: it keeps holds on vouchers and deliveries in memory only.
+        let (mut stored, mut crashed): (Option<Account>, bool) = (None, false);
         for deed in deeds {
             let chain = |truth: &Truth, now| Seen { refund_nonce: truth.nonce, ..seen(truth.balance, truth.claimed, now) };
             let holder = |newest: bool| if newest { holds.last() } else { holds.first() }.cloned();
             let charged_before = known.as_ref().map(|account| account.channel.charged_cumulative_amount);
             let mut presented = None;
+            let (is_lasting, was) = (!matches!(deed, Deed::Next(..) | Deed::Again | Deed::Any(..) | Deed::Release(_, false) | Deed::Delivered(..) | Deed::Crash), known.is_some());
             match deed {
                 Deed::Wait(seconds) => now += seconds,
                 Deed::Next(price, request) => presented = Some(voucher(truth.charged + price, price, &request.to_string(), None)),
@@ -151,7 +159,7 @@ proptest! {
                         }
                         _ => None,
                     };
-                    let reply = tell(&mut known, Command::Charge { hold, amount: amount.into(), deposited }, now);
+                    let reply = tell(&mut known, Command::Charge { hold, served: served(&what), amount: amount.into(), deposited }, now);
                     if let Reply::Charged(receipt) = &reply {
                         prop_assert!(share <= 100 || amount <= price, "{reply:?}");
                         prop_assert!(amount <= price);
@@ -207,6 +215,12 @@ proptest! {
                     truth.claimed = truth.claimed.max(total);
                     tell(&mut known, Command::Claimed { total: total.into() }, now);
                 },
+                Deed::Crash => {
+                    known.clone_from(&stored);
+                    crashed = true;
+                    let owed = known.iter().flat_map(|account| &account.owed);
+                    truth.undelivered = owed.map(|owed| (number(owed.max), owed.request.parse().unwrap_or(9), owed.since)).collect();
+                }
                 Deed::Look => {
                     tell(&mut known, Command::Look(chain(&truth, now)), now);
                 }
@@ -226,7 +240,7 @@ proptest! {
                         // Where nothing was known, the voucher says what was charged before.
                         truth.charged = number(known.as_ref().unwrap().channel.charged_cumulative_amount);
                         prop_assert_eq!(this.0, truth.charged + price, "served for another voucher than the next");
-                        prop_assert!(holds.iter().all(|(other, ..)| other < hold) || charged_before.is_none(), "a hold was given again");
+                        prop_assert!(holds.iter().all(|(other, ..)| other < hold) || charged_before.is_none() || crashed, "a hold was given again");
                         if charged_before.is_none() {
                             holds.clear();
                             truth.undelivered.clear();
@@ -250,6 +264,9 @@ proptest! {
                     prop_assert_eq!(account.channel.charged_cumulative_amount, before);
                 }
             }
+            if is_lasting || !was || known.is_none() {
+                stored.clone_from(&known);
+            }
             if let Some(account) = &known {
                 let channel = &account.channel;
                 prop_assert!(channel.signature.is_empty() || channel.charged_cumulative_amount <= channel.signed_max_claimable);
@@ -269,8 +286,17 @@ fn opened() -> (Option<Account>, u32) {
     (known, hold)
 }
 
+/// What the holder of a request says when the origin has answered.
+fn served(presentation: &Presentation) -> Box<Served> {
+    let Presentation { max, signature, price, request, .. } = presentation.clone();
+    Box::new(Served { max, signature, price, request })
+}
+
 fn charged(known: &mut Option<Account>, hold: u32, amount: u64, at: u64) {
-    let reply = tell(known, Command::Charge { hold, amount: amount.into(), deposited: None }, at);
+    let serving = known.as_ref().unwrap().serving.clone().unwrap();
+    let what = voucher(number(serving.max), amount, &serving.request, None);
+    let reply =
+        tell(known, Command::Charge { hold, served: served(&what), amount: amount.into(), deposited: None }, at);
     assert!(matches!(reply, Reply::Charged(_)), "{reply:?}");
 }
 
@@ -312,7 +338,13 @@ fn another_request_of_a_busy_channel_is_refused_and_the_same_voucher_is_good_aft
     assert_eq!(tell(&mut known, Command::Release { hold, touched: false }, 1002), Reply::Done);
     assert!(matches!(tell(&mut known, present(voucher(20, 10, "b", None)), 1003), Reply::Held { .. }));
     // The one who had it before cannot charge any more.
-    assert_eq!(tell(&mut known, Command::Charge { hold, amount: 10.into(), deposited: None }, 1004), Reply::Stale);
+    let late = |max, request| Command::Charge {
+        hold,
+        served: served(&voucher(max, 10, request, None)),
+        amount: 10.into(),
+        deposited: None,
+    };
+    assert_eq!(tell(&mut known, late(20, "b"), 1004), Reply::Stale);
 }
 
 #[test]

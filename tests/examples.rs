@@ -165,7 +165,7 @@ fn every_example_does_what_its_recipe_says() {
 #[test]
 fn every_document_in_the_documentation_is_good() {
     let mut checked = 0;
-    for page in ["docs/prices.md", "docs/settlement.md", "README.md"] {
+    for page in ["docs/prices.md", "docs/schemes.md", "docs/settlement.md", "README.md"] {
         let text = read(page);
         for block in text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
             let mut document: Value = serde_json::from_str(block).unwrap_or_else(|error| panic!("{error} in {block}"));

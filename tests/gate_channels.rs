@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use x402_edge::{
     channels::Command,
     evm::{Address, BadKey, Eip712Domain, Hash32, Signer, Uint256, keccak256, signing_hash},
-    gate::Answer,
+    gate::{Answer, Ended},
     ports::HeaderEdits,
     prices::Snapshot,
     schemes::batch_settlement::{ChannelConfig, ClaimBatch, ClaimEntry, ReceiveAuthorization, Refund, Voucher, domain},
@@ -28,6 +28,10 @@ fn document() -> Value {
         "facilitators": ["https://facilitator.example/"], "grace": 0,
         "routes": {
             "/calls/:id": {"scheme": "batch-settlement", "price": "$0.001"},
+            "/bytes/:id": {
+                "scheme": "batch-settlement", "price": "$0.001", "usage": {"bytes": "$1", "per": 100_000},
+                "maxExposure": {"payer": 1, "route": 10},
+            },
             "/both": {"accepts": [{"price": "$0.01"}, {"scheme": "batch-settlement", "price": "$0.001"}]},
         },
     })
@@ -74,7 +78,7 @@ impl Client {
         json!({"channelId": hex32(&channel_id), "maxClaimableAmount": max.to_string(), "signature": signature})
     }
 
-    fn pays(&self, offer: &Value, payload: &Value) -> FakeRequest {
+    fn pays(offer: &Value, payload: &Value) -> FakeRequest {
         let header = encode_header(&json!({"x402Version": 2, "accepted": offer, "payload": payload}));
         FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &header)
     }
@@ -85,7 +89,7 @@ impl Client {
 
     fn by_voucher_over(&self, offer: &Value, max: u64) -> FakeRequest {
         let config = self.config(offer);
-        self.pays(offer, &json!({"type": "voucher", "channelConfig": config, "voucher": self.voucher(offer, max)}))
+        Self::pays(offer, &json!({"type": "voucher", "channelConfig": config, "voucher": self.voucher(offer, max)}))
     }
 
     fn by_deposit(&self, offer: &Value, deposited: u64) -> FakeRequest {
@@ -103,18 +107,21 @@ impl Client {
         let token =
             Eip712Domain { name: "USDC", version: Some("2"), chain_id: CHAIN, verifying_contract: config.token };
         let signature = self.wallet.sign(&signing_hash(&token, &authorization));
-        self.pays(offer, &json!({
-            "type": "deposit", "channelConfig": config, "voucher": self.voucher(offer, self.charged + amount(offer)),
-            "deposit": {"amount": deposited.to_string(), "authorization": {"erc3009Authorization": {
-                "validAfter": "0", "validBefore": (NOW + 10_000).to_string(), "salt": hex32(&salt), "signature": signature,
-            }}},
-        }))
+        Self::pays(
+            offer,
+            &json!({
+                "type": "deposit", "channelConfig": config, "voucher": self.voucher(offer, self.charged + amount(offer)),
+                "deposit": {"amount": deposited.to_string(), "authorization": {"erc3009Authorization": {
+                    "validAfter": "0", "validBefore": (NOW + 10_000).to_string(), "salt": hex32(&salt), "signature": signature,
+                }}},
+            }),
+        )
     }
 
     fn by_refund(&self, offer: &Value) -> FakeRequest {
         let config = self.config(offer);
         let voucher = self.voucher(offer, self.charged);
-        self.pays(offer, &json!({"type": "refund", "channelConfig": config, "voucher": voucher}))
+        Self::pays(offer, &json!({"type": "refund", "channelConfig": config, "voucher": voucher}))
     }
 }
 
@@ -252,6 +259,30 @@ fn what_was_used_is_charged_and_what_fails_is_not() {
 }
 
 #[test]
+fn an_answer_that_is_metered_is_charged_when_it_has_ended() {
+    let (mut world, client, offer) = opened();
+    let metered =
+        |client: &Client| FakeRequest { url: "https://api.example/bytes/1".to_owned(), ..client.by_voucher(&offer) };
+    world.body = (vec!["12345", "6789"], Ended::Whole);
+    let (_, edits) = world.origins(&metered(&client));
+    assert_eq!(receipt(&edits)["extra"], json!({"settlement": "queued"}));
+    // Nine bytes at ten units: the client learns it with the next answer.
+    let told = refused(&world, &client.by_voucher(&offer), "invalid_batch_settlement_evm_cumulative_amount_mismatch");
+    let state = &told["accepts"][0]["extra"]["channelState"];
+    assert_eq!(state["chargedCumulativeAmount"], "1090");
+    let client = Client { charged: 1090, ..client };
+    // What breaks off costs nothing, and the same voucher may come again.
+    world.body = (vec!["12345"], Ended::BrokenOff);
+    world.origins(&metered(&client));
+    world.body = (vec!["123456"], Ended::Whole);
+    world.origins(&metered(&client));
+    let client = Client { charged: 1150, ..client };
+    let (_, edits) = world.origins(&client.by_voucher(&offer));
+    assert_eq!(receipt(&edits)["extra"]["channelState"]["chargedCumulativeAmount"], "2150");
+    assert_eq!(world.calls().iter().filter(|call| call.contains("facilitator")).count(), 0);
+}
+
+#[test]
 fn a_client_that_has_lost_sight_of_its_channel_is_told() {
     let (world, client, offer) = opened();
     let required = refused(
@@ -343,11 +374,11 @@ fn what_the_chain_was_not_seen_to_hold_lately_is_asked_for() {
     world.answer_chain(move |question| {
         count.set(count.get() + 1);
         assert_eq!(question["params"][0]["to"], "0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003");
-        let word = |number: u64| format!("{number:064x}");
+        let padded = |number: u64| format!("{number:064x}");
         json!(match question["id"].as_u64().unwrap() {
-            0 => format!("0x{}{}", word(1_000_000), word(500)),
-            1 => format!("0x{}{}", word(0), word(0)),
-            _ => format!("0x{}", word(0)),
+            0 => format!("0x{}{}", padded(1_000_000), padded(500)),
+            1 => format!("0x{}{}", padded(0), padded(0)),
+            _ => format!("0x{}", padded(0)),
         })
     });
     let (_, edits) = world.origins(&client.by_voucher(&offer));
@@ -379,7 +410,7 @@ fn nothing_is_kept_of_channels_that_do_not_exist() {
         json!({"type": "voucher", "channelConfig": client.config(&offer), "voucher": client.voucher(&offer, 1000)});
     payload["voucher"]["signature"] = forged.voucher(&offer, 1000)["signature"].clone();
     forget_calls(&world);
-    refused(&world, &client.pays(&offer, &payload), "invalid_batch_settlement_evm_voucher_signature");
+    refused(&world, &Client::pays(&offer, &payload), "invalid_batch_settlement_evm_voucher_signature");
     assert!(world.calls().is_empty() && world.channel_calls.borrow().is_empty(), "a forgery costs nobody a call");
 }
 
@@ -485,7 +516,7 @@ fn other_payers_channels_and_other_offers_are_as_before() {
     let signature = client.wallet.sign(&signing_hash(&domain(CHAIN), &voucher));
     let payload = json!({"type": "voucher", "channelConfig": config, "voucher":
         {"channelId": hex32(&other.channel_id(CHAIN)), "maxClaimableAmount": "1000", "signature": signature}});
-    refused(&world, &client.pays(&offer, &payload), "invalid_batch_settlement_evm_withdraw_delay_mismatch");
+    refused(&world, &Client::pays(&offer, &payload), "invalid_batch_settlement_evm_withdraw_delay_mismatch");
     let mut foreign = offer.clone();
     foreign["extra"]["receiverAuthorizer"] = json!(client.wallet.address().to_string());
     let _ = world.supported.replace(reply(

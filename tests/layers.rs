@@ -10,6 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("evm", &[]),
     ("money", &["evm"]),
     ("network", &[]),
+    ("metering", &["money"]),
     ("time", &["evm"]),
     ("x402", &["evm", "money", "network"]),
     ("schemes", &["evm", "money", "time", "x402"]),
@@ -18,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ledger", &["evm", "money", "network", "time", "x402"]),
     ("channels", &["evm", "network", "schemes", "time"]),
     ("ports", &["channels", "client", "ledger", "time"]),
-    ("prices", &["client", "evm", "money", "network", "time", "schemes", "transports", "x402"]),
+    ("prices", &["client", "evm", "metering", "money", "network", "time", "schemes", "transports", "x402"]),
     ("chain", &["evm", "money", "ports", "schemes", "x402"]),
     ("facilitator", &["evm", "money", "network", "time", "schemes", "x402", "ports", "chain"]),
     // The ledger's work with facilitators.
@@ -38,6 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "channels",
             "client",
             "evm",
+            "metering",
             "money",
             "network",
             "time",
@@ -62,6 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "claims",
             "evm",
             "client",
+            "metering",
             "time",
             // For measuring the edge check without a request.
             "schemes",

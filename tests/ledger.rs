@@ -48,7 +48,7 @@ fn attempt() -> Box<SettleAttempt> {
 fn exposure() -> Exposure {
     let units = |units: u64| Amount::new(units.into());
     let (budget, holder) = ("b".to_owned(), "h".to_owned());
-    Exposure { budget, holder, payer: units(100), route: units(1000), amount: units(10) }
+    Exposure { budget, holder, payer: units(100), route: units(1000), amount: units(10), needed: false }
 }
 
 fn presentation(request: u8) -> Presentation {
@@ -196,7 +196,7 @@ proptest! {
                 Reply::Spent { receipt } => prop_assert!(truth.settled && truth.delivered && receipt.is_some()),
                 Reply::Elsewhere => prop_assert!(truth.settled && !truth.delivered),
                 Reply::Busy { .. } | Reply::NotKnown | Reply::Stale | Reply::Done => {}
-                Reply::Settled { .. } | Reply::Refused { .. } | Reply::Unknown { .. } => panic!("the clerk's words: {reply:?}"),
+                Reply::Settled { .. } | Reply::Refused { .. } | Reply::Unknown { .. } | Reply::Exhausted => panic!("the clerk's words: {reply:?}"),
             }
             match (&command, &reply) {
                 (Command::Queue { .. } | Command::Settle { .. }, Reply::Done) => {

@@ -379,7 +379,69 @@ fn what_is_wrong_with_an_exposure_is_told() {
     assert_eq!(
         told,
         [
-            r#"/routes/~1x/maxExposure: maxExposure is for "settle": "background": else nothing leaves before it is paid"#
+            r#"/routes/~1x/maxExposure: maxExposure is for "settle": "background", and for usage of bytes or tokens: else nothing leaves before it is paid"#
         ]
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_usage_is_told() {
+    let told_of = |usage: Value, more: Value| {
+        let mut route = json!({"scheme": "upto", "price": "$1", "usage": usage});
+        route.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        told(&document(&json!({"/x": route})).to_string())
+    };
+    let none = || json!({});
+    let max = || json!({"maxExposure": {"payer": 1, "route": 5}});
+    let exact = || json!({"scheme": "exact"});
+    for (usage, more, expected) in [
+        (
+            json!({"header": "X-Units", "bytes": 1}),
+            none(),
+            r#"/routes/~1x/usage: usage counts one thing: {"header": "X-Units", "price": "$0.01"}, {"bytes": "$0.10"} for a million, or {"tokens": {"input": "$3", "output": "$15"}} for a million (found {"bytes":1,"header":"X-Units"})"#,
+        ),
+        (
+            json!({"header": "X-Units"}),
+            none(),
+            r#"/routes/~1x/usage: price is missing: what one unit of the header costs, such as "$0.01" (found {"header":"X-Units"})"#,
+        ),
+        (
+            json!({"header": "X Units", "price": 1}),
+            none(),
+            r#"/routes/~1x/usage/header: not the name of a header (found "X Units")"#,
+        ),
+        (
+            json!({"bytes": "$0.10"}),
+            none(),
+            r#"/routes/~1x/usage: maxExposure is missing: write how much may leave unpaid, such as "maxExposure": {"payer": "$0.10", "route": "$5"} (found {"bytes":"$0.10"})"#,
+        ),
+        (
+            json!({"tokens": {"input": "$3"}}),
+            max(),
+            r#"/routes/~1x/usage/tokens: output is missing: what a million of these tokens cost, such as "$3" (found {"input":"$3"})"#,
+        ),
+        (
+            json!({"bytes": "$0.0000001", "per": 1}),
+            max(),
+            r#"/routes/~1x/usage: a token of this route cannot express these prices: its decimals are not known, or too few; use a larger per (found {"bytes":"$0.0000001","per":1})"#,
+        ),
+        (
+            json!({"bytes": "1 USDC"}),
+            max(),
+            r#"/routes/~1x/usage/bytes: the price holds in each of the route's tokens: leave the ticker out (found "1 USDC")"#,
+        ),
+        (
+            json!({"header": "X-Units", "price": 1, "per": 0}),
+            none(),
+            "/routes/~1x/usage/per: per how many: expected a whole number, 1 to 1000000000 (found 0)",
+        ),
+        (
+            json!({"header": "X-Units", "price": 1}),
+            exact(),
+            r#"/routes/~1x/usage: usage is for "scheme": "upto" or "batch-settlement": an exact price is fixed (found {"header":"X-Units","price":1})"#,
+        ),
+    ] {
+        let told = told_of(usage, more);
+        assert!(told.iter().any(|told| told == expected), "{expected}\n{told:#?}");
+    }
 }

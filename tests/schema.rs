@@ -89,6 +89,7 @@ fn mistakes_of_form_are_mistakes_to_both() {
     let article = "/routes/GET ~1articles~1:slug";
     let at = |rest: &str| format!("{article}{rest}");
     let archive = "/routes/GET ~1archive~1:slug";
+    let chat = "/routes/POST ~1v1~1chat";
     let feed = "/routes/GET ~1feed~1:item";
     for (pointer, value) in [
         ("/payTo".to_owned(), json!("0x12")),
@@ -161,6 +162,16 @@ fn mistakes_of_form_are_mistakes_to_both() {
         (format!("{feed}/maxExposure/route"), json!(0)),
         (format!("{feed}/maxExposure/route"), json!("5 USDC")),
         (format!("{feed}/settle"), json!("upfront")),
+        (at("/usage"), json!("tokens")),
+        (at("/usage"), json!({})),
+        (at("/usage"), json!({"header": "X Units", "price": 1})),
+        (at("/usage"), json!({"header": "X-Units"})),
+        (at("/usage"), json!({"bytes": "$1"})),
+        (format!("{chat}/usage"), json!({"tokens": {"input": "$1", "output": "$1"}, "bytes": "$1"})),
+        (format!("{chat}/usage/price"), json!("$1")),
+        (format!("{chat}/usage/per"), json!(0)),
+        (format!("{chat}/usage/tokens"), json!({"input": "$1"})),
+        (format!("{chat}/usage/tokens/input"), json!(0)),
         (at("/extensions"), json!(null)),
         (at("/quota/requests"), json!(0)),
         (at("/quota/per"), json!("user")),

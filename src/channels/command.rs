@@ -58,10 +58,12 @@ pub struct Presentation {
 pub enum Command {
     /// Here is a payment: what is to be done with it?
     Present(Box<Presentation>),
-    /// The origin answered well: charge.
+    /// The origin answered well: charge. It says all that the object needs, which may have lost its memory of the hold.
     Charge {
         /// Who says so.
         hold: u32,
+        /// What it was served for.
+        served: Box<Served>,
         /// What is charged: at most the price.
         amount: Uint256,
         /// The deposit that was settled for it: its transaction, and what the chain holds then, where that was said.
@@ -104,6 +106,19 @@ pub enum Command {
     },
     /// What the chain says, asked for without a request.
     Look(Seen),
+}
+
+/// A voucher, and the request that was served for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Served {
+    /// What the voucher allows in all.
+    pub max: Uint256,
+    /// Its signature.
+    pub signature: String,
+    /// What the request costs at most.
+    pub price: Uint256,
+    /// Names the request.
+    pub request: String,
 }
 
 /// What is to be done.

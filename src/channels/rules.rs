@@ -12,7 +12,7 @@ use crate::{
     time::UnixTime,
 };
 
-use super::{Account, Asked, Command, Owed, Presentation, Receipt, Reply, Seen, Serving, VoucherState};
+use super::{Account, Asked, Command, Owed, Presentation, Receipt, Reply, Seen, Served, Serving, VoucherState};
 
 /// The origin has 60 s to begin its answer to a paid request.
 const SERVING_SECONDS: u64 = 70;
@@ -31,9 +31,20 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
     match (known, command) {
         (known, Command::Present(presentation)) => present(known, id, *presentation, now),
         (None, _) => (None, Reply::Stale),
-        (Some(account), Command::Charge { hold, amount, deposited }) => charge(account, hold, amount, deposited, now),
+        (Some(account), Command::Charge { hold, served, amount, deposited }) => {
+            charge(account, (hold, *served), amount, deposited, now)
+        }
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
         (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen),
+        // What is charged shows when the answer has ended: the origin is still at work.
+        (Some(mut account), Command::Delivering { hold })
+            if account.serving.as_ref().is_some_and(|serving| serving.hold == hold) =>
+        {
+            if let Some(serving) = &mut account.serving {
+                serving.lease_until = now.0 + SERVING_SECONDS;
+            }
+            (Some(account), Reply::Done)
+        }
         (Some(account), Command::Delivering { hold }) => deliver(account, hold, |owed| {
             owed.lease_until = now.0 + DELIVERING_SECONDS;
             true
@@ -229,13 +240,26 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
 
 fn charge(
     mut account: Account,
-    hold: u32,
+    (hold, served): (u32, Served),
     amount: Uint256,
     deposited: Option<(String, Option<Seen>)>,
     now: UnixTime,
 ) -> (Option<Account>, Reply) {
-    let Some(serving) = account.serving.take_if(|serving| serving.hold == hold) else {
-        return (Some(account), Reply::Stale);
+    let is_it =
+        |serving: &mut Serving| serving.hold == hold && serving.max == served.max && serving.request == served.request;
+    let serving = match account.serving.take_if(is_it) {
+        Some(serving) => serving,
+        // A hold on a voucher is kept in memory only. Where it is lost and nobody else has the channel, the voucher
+        // itself says whether it is still the next one.
+        None if account.serving.is_none()
+            && deposited.is_none()
+            && account.channel.continues_with(served.max, served.price).is_ok() =>
+        {
+            account.hold = account.hold.max(hold);
+            let Served { max, signature, request, .. } = served;
+            Serving { hold, max, signature, request, asked: Asked::Voucher, lease_until: now.0 }
+        }
+        None => return (Some(account), Reply::Stale),
     };
     let is_deposit = matches!(serving.asked, Asked::Deposit { .. });
     if matches!(serving.asked, Asked::Refund { .. }) || is_deposit != deposited.is_some() {

@@ -1,7 +1,7 @@
 //! The Durable Object that keeps one payment channel, or the till of many: a thin shell around [`crate::channels`] and
 //! [`crate::claims`].
 
-use std::cell::Cell;
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
@@ -21,13 +21,17 @@ use crate::{
     books::write_channels,
     chain,
     channels::{
-        Account, Bringing, ChannelLine, Command, Due, Move, MoveKind, Reply, Seen, apply, on_alarm, till_name, wake,
+        Account, Asked, Bringing, ChannelLine, Command, Due, Move, MoveKind, Reply, Seen, apply, on_alarm, till_name,
+        wake,
     },
     claims::Teller,
     evm::{Hash32, Signer},
     facilitator::Roster,
-    ports::{Clock, Journal},
+    ports::{Background, Clock, Journal},
 };
+
+/// What may be lost is stored after this.
+const SAVE_AFTER: Duration = Duration::from_secs(1);
 
 /// What moved on chain goes to the books so soon, what was charged out of a channel so late: many charges are one line.
 const WRITE_MOVES_AFTER_SECONDS: u64 = 1;
@@ -47,9 +51,11 @@ pub(super) enum ChannelMessage {
 
 #[durable_object(alarm)]
 pub struct ChannelObject {
-    store: ChannelStore,
+    store: Rc<ChannelStore>,
     env: JsValue,
     books: Option<Database>,
+    /// Whether what is known will be stored in a moment.
+    saving: Rc<Cell<bool>>,
     /// Whether the books' tables are up to date.
     migrated: Cell<bool>,
     /// Failures in a row to write the books.
@@ -63,9 +69,10 @@ impl DurableObject for ChannelObject {
         let env: JsValue = env.unchecked_into();
         let books = database(&env);
         Self {
-            store: ChannelStore::new(state, books.is_some()),
+            store: Rc::new(ChannelStore::new(state, books.is_some())),
             env,
             books,
+            saving: Rc::default(),
             migrated: Cell::new(false),
             failures: Cell::new(0),
             alarm: Cell::new(None),
@@ -117,9 +124,21 @@ impl ChannelObject {
             Command::Refunded { transaction, amount, .. } => Some((transaction.clone(), amount.to_string())),
             _ => None,
         };
+        let may_be_lost = match &command {
+            // A hold on a voucher; a deposit's and a refund's outlive us.
+            Command::Present(presentation) => presentation.asked == Asked::Voucher,
+            Command::Release { touched, .. } => !touched,
+            Command::Delivering { .. } | Command::Delivered { .. } => true,
+            Command::Charge { .. } | Command::Refunded { .. } | Command::Claimed { .. } | Command::Look(_) => false,
+        };
         let (after, reply) = apply(before.clone(), id, command, Host.now());
         if after != before {
-            self.keep(before.as_ref(), after, write_at)?;
+            if may_be_lost && before.is_some() && after.is_some() {
+                self.store.know(Kept { account: after, write_at });
+                self.save_later();
+            } else {
+                self.keep(before.as_ref(), after, write_at)?;
+            }
         }
         let moved = match (&reply, refund, &before) {
             (Reply::Charged(receipt), _, Some(account)) if !receipt.transaction.is_empty() => {
@@ -135,6 +154,22 @@ impl ChannelObject {
             self.store.send(&Outgoing::Moved(moved))?;
         }
         Ok(reply)
+    }
+
+    /// Stores what is known, a little later: the next request may bring what must be stored anyway, and nobody waits for
+    /// this.
+    fn save_later(&self) {
+        if self.saving.replace(true) {
+            return;
+        }
+        let (store, saving) = (Rc::clone(&self.store), Rc::clone(&self.saving));
+        Host.spawn(async move {
+            Host.pause(SAVE_AFTER).await;
+            saving.set(false);
+            if let Err(error) = store.save_known() {
+                Host.fault(&format!("channels: {error}"));
+            }
+        });
     }
 
     /// Keeps a changed channel; its line goes to the books a little later, the last one at once.
@@ -211,7 +246,7 @@ impl ChannelObject {
         self.teller(&fetch, &roster, &ledger, keys_of(&keys)).work().await
     }
 
-    const fn teller<'a>(
+    fn teller<'a>(
         &'a self,
         fetch: &'a WorkerFetch,
         roster: &'a Roster,

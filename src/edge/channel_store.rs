@@ -28,6 +28,8 @@ pub(super) struct ChannelStore {
     has_books: bool,
     /// Whether the tables are there: an object that was never told anything has none.
     made: Cell<bool>,
+    /// Whether what is known is more than what is stored.
+    unsaved: Cell<bool>,
     /// Whether something waits for the books.
     waiting: Cell<Option<bool>>,
     /// The channel as it is stored: only this object changes it.
@@ -72,7 +74,14 @@ struct Number {
 
 impl ChannelStore {
     pub(super) const fn new(state: State, has_books: bool) -> Self {
-        Self { state, has_books, made: Cell::new(false), waiting: Cell::new(None), known: RefCell::new(None) }
+        Self {
+            state,
+            has_books,
+            made: Cell::new(false),
+            unsaved: Cell::new(false),
+            waiting: Cell::new(None),
+            known: RefCell::new(None),
+        }
     }
 
     pub(super) const fn state(&self) -> &State {
@@ -102,10 +111,22 @@ impl ChannelStore {
         Ok(kept)
     }
 
+    /// Knows the channel so, and stores it later: with the next change that must not be lost, or by [`Self::save_known`].
+    pub(super) fn know(&self, kept: Kept) {
+        self.unsaved.set(true);
+        self.known.replace(Some(kept));
+    }
+
+    /// Stores what is known, if it is not stored yet.
+    pub(super) fn save_known(&self) -> Result<()> {
+        if self.unsaved.get() { self.keep(self.kept()?) } else { Ok(()) }
+    }
+
     /// Keeps the channel, or forgets it.
     pub(super) fn keep(&self, kept: Kept) -> Result<()> {
         // Should writing fail, what is stored counts.
         self.known.replace(None);
+        self.unsaved.set(false);
         match &kept.account {
             Some(account) => {
                 let values = vec![serde_json::to_string(account)?.into(), integer(kept.write_at)?];
@@ -200,6 +221,7 @@ impl ChannelStore {
     pub(super) async fn clear(&self) -> Result<()> {
         self.made.set(false);
         self.waiting.set(None);
+        self.unsaved.set(false);
         self.known.replace(None);
         self.state.storage().delete_all().await
     }

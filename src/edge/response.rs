@@ -6,10 +6,10 @@ use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, ReadableStream, Response, ResponseInit};
+use web_sys::{Headers, ReadableStream, Response, ResponseInit, WritableStream};
 use worker::{Context, Delay};
 
-use super::{kept_answer, ledger_stub::LedgerStub, origin::FetchedAnswer};
+use super::{kept_answer, ledger_stub::LedgerStub, metered::metered, origin::FetchedAnswer};
 use crate::{
     gate::{Answer, OurAnswer, Ticket, answer},
     ports::HeaderEdits,
@@ -29,9 +29,15 @@ pub(super) fn to_response(
     if edits.is_empty() {
         return Ok(fetched);
     }
-    let watched = delivery.zip(ledger).map(|(ticket, ledger)| (watch(&fetched), ticket, ledger));
+    let watched = delivery.zip(ledger).map(|(mut ticket, ledger)| {
+        let watched = match ticket.take_metering() {
+            Some(metering) => metered(&fetched, metering, ticket.clone(), ledger.clone()).map(Some),
+            None => watch(&fetched),
+        };
+        (watched, ticket, ledger)
+    });
     let mut body = match &watched {
-        Some((Ok(Some(watched)), ..)) => Some(watched.body.clone()),
+        Some((Ok(Some(watched)), ..)) => watched.body.clone(),
         _ => fetched.body(),
     };
     let copy = match &watched {
@@ -83,29 +89,44 @@ async fn delivered(ended: Promise, ticket: &Ticket, ledger: &LedgerStub) -> bool
 }
 
 /// A body on its way to the client.
-struct Watched {
-    body: ReadableStream,
+pub(super) struct Watched {
+    /// What the client reads; nothing where there is no body.
+    pub(super) body: Option<ReadableStream>,
     /// Fulfilled when the client has it all, rejected when the client has gone.
-    ended: Promise,
+    pub(super) ended: Promise,
 }
 
 /// Puts a native pipe between the origin and the client, whose end can be waited for. Nothing where there is no
 /// body, or no stream but a WebSocket.
 fn watch(fetched: &Response) -> Result<Option<Watched>, JsValue> {
     let Some(body) = fetched.body() else { return Ok(None) };
-    let headers = fetched.headers();
-    let encoded = headers.get("Content-Encoding")?.is_some();
-    let length = headers.get("Content-Length")?.and_then(|text| text.parse::<u32>().ok()).filter(|_| !encoded);
-    // With its length known, the answer keeps its Content-Length.
-    let (class, arguments) = match length {
-        Some(length) => ("FixedLengthStream", Array::of1(&length.into())),
-        None => ("IdentityTransformStream", Array::new()),
-    };
-    let constructor: Function = Reflect::get(&js_sys::global(), &class.into())?.dyn_into()?;
-    let pipe = Reflect::construct(&constructor, &arguments)?;
-    let side = |name: &str| Reflect::get(&pipe, &name.into());
-    let ended = body.pipe_to(side("writable")?.unchecked_ref());
-    Ok(Some(Watched { body: side("readable")?.unchecked_into(), ended }))
+    let pipe = Pipe::new(fetched)?;
+    let ended = body.pipe_to(&pipe.writable);
+    Ok(Some(Watched { body: Some(pipe.readable), ended }))
+}
+
+/// A native pipe.
+pub(super) struct Pipe {
+    pub(super) readable: ReadableStream,
+    pub(super) writable: WritableStream,
+}
+
+impl Pipe {
+    /// For the body of this answer.
+    pub(super) fn new(fetched: &Response) -> Result<Self, JsValue> {
+        let headers = fetched.headers();
+        let encoded = headers.get("Content-Encoding")?.is_some();
+        let length = headers.get("Content-Length")?.and_then(|text| text.parse::<u32>().ok()).filter(|_| !encoded);
+        // With its length known, the answer keeps its Content-Length.
+        let (class, arguments) = match length {
+            Some(length) => ("FixedLengthStream", Array::of1(&length.into())),
+            None => ("IdentityTransformStream", Array::new()),
+        };
+        let constructor: Function = Reflect::get(&js_sys::global(), &class.into())?.dyn_into()?;
+        let pipe = Reflect::construct(&constructor, &arguments)?;
+        let side = |name: &str| Reflect::get(&pipe, &name.into());
+        Ok(Self { readable: side("readable")?.unchecked_into(), writable: side("writable")?.unchecked_into() })
+    }
 }
 
 /// An origin's answer that nobody waits for, with some headers changed.

@@ -62,8 +62,8 @@ mod tests {
             let hash = keccak256(&[byte]);
             let bytes = hex::decode(&signer.sign(&hash)[2..]).unwrap();
             let SignatureForm::Ecdsa(signature) = SignatureForm::of(&bytes) else { unreachable!() };
-            let signed = signature.recover(&hash).unwrap();
-            assert_eq!((signed.address, signed.low_s), (signer.address(), true));
+            let found = signature.recover(&hash).unwrap();
+            assert_eq!((found.address, found.low_s), (signer.address(), true));
         }
     }
 

@@ -79,6 +79,33 @@ impl Uint256 {
         (!borrow).then_some(Self(out))
     }
 
+    /// The product, or nothing when it does not fit.
+    pub fn checked_mul(self, other: u64) -> Option<Self> {
+        let mut out = self.0;
+        let mut carry = 0_u128;
+        for byte in out.iter_mut().rev() {
+            // at most 255 * (2^64 - 1) and a carry below 2^64
+            let value = u128::from(*byte) * u128::from(other) + carry;
+            *byte = value.to_be_bytes()[15];
+            carry = value >> 8;
+        }
+        (carry == 0).then_some(Self(out))
+    }
+
+    /// The quotient, rounded up; nothing when `divisor` is zero.
+    pub fn div_ceil(self, divisor: u64) -> Option<Self> {
+        let mut out = self.0;
+        let mut remainder = 0_u128;
+        for byte in &mut out {
+            // the remainder is below 2^64
+            let value = remainder << 8 | u128::from(*byte);
+            *byte = u8::try_from(value.checked_div(divisor.into())?).ok()?;
+            remainder = value.checked_rem(divisor.into())?;
+        }
+        let quotient = Self(out);
+        if remainder == 0 { Some(quotient) } else { quotient.checked_add(Self::from(1)) }
+    }
+
     /// So many ten-thousandths of it, rounded down; at most all of it.
     #[must_use]
     pub fn ten_thousandths(self, number: u16) -> Self {
@@ -207,6 +234,22 @@ mod tests {
         assert_eq!(MAX.parse(), Ok(Uint256::from_be_bytes([255; 32])));
         let more = format!("{}6", &MAX[..77]);
         assert_eq!(more.parse::<Uint256>(), Err(ParseUintError::Overflow));
+    }
+
+    #[test]
+    fn products_and_quotients_are_exact_or_nothing() {
+        let number = |text: &str| text.parse::<Uint256>().unwrap();
+        assert_eq!(
+            number("340282366920938463463374607431768211456").checked_mul(u64::MAX).map(|n| n.to_string()).as_deref(),
+            Some("6277101735386680763495507056286727952638980837032266301440")
+        );
+        assert_eq!(number(MAX).checked_mul(2), None);
+        assert_eq!(number(MAX).checked_mul(1), Some(Uint256::MAX));
+        for (a, b, quotient) in [("0", 7, "0"), ("7", 7, "1"), ("8", 7, "2"), ("18446744073709551616", u64::MAX, "2")] {
+            assert_eq!(number(a).div_ceil(b), Some(number(quotient)), "{a} / {b}");
+        }
+        assert_eq!(Uint256::MAX.div_ceil(1), Some(Uint256::MAX));
+        assert_eq!(Uint256::MAX.div_ceil(0), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{Facilitators, client::body_of};
 
 /// A payment that a facilitator says would settle, or whose payer is believed. Only [`Facilitators::verify`] and
 /// [`Facilitators::trust`] make one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct VerifiedPayment {
     checked: CheckedPayment,
     facilitator: String,

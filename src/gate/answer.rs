@@ -412,6 +412,13 @@ pub fn in_progress(retry_after_seconds: u32) -> OurAnswer {
     problem(409, "Payment in progress", detail, Some(retry_after_seconds))
 }
 
+/// Its answer could not wait for the money, and more has left unpaid than the owner allows.
+pub fn too_much_owed() -> OurAnswer {
+    let detail = "Too many answers of this route wait for their settlement. Nothing was charged. Retry with the same \
+                  payment; do not sign again.";
+    problem(503, "Too much is owed", detail, Some(10))
+}
+
 /// A payment that was settled for another request and is still owed there.
 pub fn bound_elsewhere() -> OurAnswer {
     problem(

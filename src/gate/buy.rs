@@ -7,16 +7,18 @@ use futures_util::future::join;
 use crate::{
     facilitator::{Verification, VerifiedPayment},
     ledger::{Command, Outcome, Plan, Reply},
+    metering::Meter,
     money::Amount,
-    origin::{Destination, paid_forward, relayed_answer_edits, usage},
+    origin::{Destination, relayed_answer_edits, usage},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::Settle,
     schemes::{CheckedPayment, Refusal},
 };
 
 use super::{
-    Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, Visit,
+    Answer, Gate, Metering, PAID_ORIGIN_WITHIN, Ticket, Visit,
     answer::{self, OurAnswer},
+    metering::Bill,
     purchase::Purchase,
 };
 
@@ -34,6 +36,14 @@ pub(super) struct Next {
 impl Next {
     /// For a payment of which nothing is known.
     pub(super) const VERIFY_FIRST: Self = Self { plan: Plan::VerifyFirst, ahead: false };
+}
+
+/// What of a maximum is charged.
+pub(super) enum Used {
+    /// So much.
+    Amount(Amount),
+    /// That shows when the answer has ended.
+    AtTheEnd(Box<Meter>),
 }
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
@@ -55,7 +65,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let ticket = ticket.as_ref();
         let begun = self.host.millis();
         let patience = visit.table.facilitator_timeout();
-        let ask_origin = || origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN);
+        let forward = purchase.forward(payment.is_metered());
+        let ask_origin = || origin.send(forward, PAID_ORIGIN_WITHIN);
         let (payment, verifying, answer) = match plan {
             Plan::VerifyBeside if self.runs.begin(purchase.route(), self.host.now()) => {
                 let (verified, answer) = join(self.verify(payment, purchase), ask_origin()).await;
@@ -107,11 +118,24 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return Answer::Origins { answer, edits, delivery: None };
         }
         let patience = patience.saturating_sub(Duration::from_millis(verifying)).max(KEPT_FOR_SETTLING);
-        let used = payment.checked().is_metered().then(|| self.used(&answer, purchase));
-        if used == Some(Amount::ZERO) {
-            return self.for_nothing(&payment, answer, ticket, purchase).await;
-        }
-        if let Some(ticket) = ticket.filter(|_| ahead && payment.checked().stays_good(self.host.now())) {
+        let metered = payment.checked().is_metered();
+        let used = match metered.then(|| self.used(&answer, purchase.paid.amount, purchase)) {
+            None => None,
+            Some(Used::Amount(Amount::ZERO)) => return self.for_nothing(&payment, answer, ticket, purchase).await,
+            Some(Used::Amount(amount)) => Some(amount),
+            Some(Used::AtTheEnd(meter)) => match ticket.filter(|_| ahead) {
+                Some(ticket) => {
+                    let receipt = payment.queued();
+                    let bill = Bill::Payment(Box::new(payment), visit.table.rpc(purchase.paid.network).to_vec());
+                    let ticket = ticket.clone().metered(Metering::new(*meter, bill));
+                    return self.paid_answer(answer, (&receipt, None), Some(ticket), purchase);
+                }
+                // Nothing is set aside, so nothing may leave unpaid.
+                None => Some(purchase.paid.amount),
+            },
+        };
+        let in_background = ahead && purchase.challenge.quote().route.policy().settle == Settle::Background;
+        if let Some(ticket) = ticket.filter(|_| in_background && payment.checked().stays_good(self.host.now())) {
             return match self.queue(&payment, used, ticket, purchase).await {
                 Ok(receipt) => self.paid_answer(answer, (&receipt, None), Some(ticket.clone()), purchase),
                 Err(answer) => answer.into(),
@@ -142,15 +166,38 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         }
     }
 
-    /// What the origin says was used, at most what was signed.
-    fn used<R: Request>(&self, answer: &impl OriginAnswer, purchase: &Purchase<'_, R>) -> Amount {
+    /// What was used of a `maximum`: as the origin says in a header, else as the route's `usage` has it.
+    pub(super) fn used<R: Request>(
+        &self,
+        answer: &impl OriginAnswer,
+        maximum: Amount,
+        purchase: &Purchase<'_, R>,
+    ) -> Used {
         let Purchase { visit, challenge, ref paid, .. } = *purchase;
+        let tell = |remark: &str| self.host.fault(&format!("origin: {}: {remark}", challenge.route_key()));
         let decimals = visit.table.ticker_and_decimals(paid.network, paid.asset).map(|(_, decimals)| decimals);
-        let usage = usage(answer, paid.amount, decimals);
-        for remark in usage.remarks {
-            self.host.fault(&format!("origin: {}: {remark}", challenge.route_key()));
+        let said = usage(answer, maximum, decimals);
+        said.remarks.into_iter().for_each(tell);
+        if let Some(amount) = said.amount {
+            return Used::Amount(amount);
         }
-        usage.amount
+        let rule = challenge.quote().route.policy().usage.as_ref();
+        let (Some(rule), Some(decimals)) = (rule, decimals) else { return Used::Amount(maximum) };
+        if let Some(header) = rule.header() {
+            let count = answer.header(header).and_then(|text| text.trim().parse().ok());
+            let cost = count.and_then(|count| rule.units(count, decimals));
+            match cost {
+                None => tell("the header of its usage is no whole number: the signed maximum is charged"),
+                Some(cost) if cost > maximum => {
+                    tell("more was used than was signed: the signed maximum is charged");
+                }
+                Some(_) => {}
+            }
+            return Used::Amount(cost.unwrap_or(maximum).min(maximum));
+        }
+        let content_type = answer.header("Content-Type").unwrap_or_default();
+        let is_event_stream = content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
+        rule.meter(decimals, is_event_stream).map_or(Used::Amount(maximum), |meter| Used::AtTheEnd(Box::new(meter)))
     }
 
     /// Nothing was used: nothing moves, and the authorization is spent all the same. Its facilitator alone could

@@ -7,15 +7,17 @@ use crate::{
     evm::{Uint256, signing_hash},
     facilitator::ChannelSettlement,
     money::Amount,
-    origin::{paid_forward, relayed_answer_edits, usage},
-    ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
+    origin::relayed_answer_edits,
+    ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, Request},
     schemes::batch_settlement::{ClaimBatch, ClaimEntry, Refund, domain},
 };
 
 use super::{
-    Answer, Gate, PAID_ORIGIN_WITHIN, Ticket,
+    Answer, Gate, Metering, PAID_ORIGIN_WITHIN, Ticket,
     answer::{self, OurAnswer},
+    buy::Used,
     crossing::Crossing,
+    metering::Bill,
 };
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
@@ -28,7 +30,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         origin: &O,
     ) -> Answer<O::Answer> {
         let (purchase, visit) = (&crossing.purchase, crossing.purchase.visit);
-        let answer = match origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN).await {
+        let answer = match origin.send(purchase.forward(true), PAID_ORIGIN_WITHIN).await {
             Ok(answer) => answer,
             Err(error) => {
                 self.host.fault(&format!("origin: {error}; not charged"));
@@ -40,7 +42,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             self.let_go(&ticket, false, ()).await;
             return Answer::Origins { answer, edits, delivery: None };
         }
-        let used = self.used_of_channel(&answer, crossing);
+        let maximum = Amount::new(crossing.checked.price());
+        let used = self.used(&answer, maximum, purchase);
         let deposited = match asked {
             Asked::Deposit { .. } => match self.deposit(crossing, &ticket).await {
                 Ok(deposited) => Some(deposited),
@@ -48,8 +51,16 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             },
             Asked::Voucher | Asked::Refund { .. } => None,
         };
+        let used = match used {
+            Used::Amount(amount) => amount.units(),
+            Used::AtTheEnd(meter) => {
+                let receipt = crossing.metered(deposited.as_ref());
+                let ticket = ticket.metered(Metering::new(*meter, Bill::Voucher(crossing.served(), deposited)));
+                return self.paid_answer(answer, (&receipt, None), Some(ticket), purchase);
+            }
+        };
         let Some(ledger) = self.ledger else { return self.ledger_down() };
-        let charge = Command::Charge { hold: ticket.hold(), amount: used, deposited };
+        let charge = Command::Charge { hold: ticket.hold(), served: crossing.served(), amount: used, deposited };
         match ledger.channel(&crossing.object, charge).await {
             Ok(Reply::Charged(receipt)) => {
                 let receipt = crossing.receipt(&receipt);
@@ -65,17 +76,6 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 answer::settlement_unknown(false).into()
             }
         }
-    }
-
-    /// What the origin says was used, at most the price.
-    fn used_of_channel<R: Request>(&self, answer: &impl OriginAnswer, crossing: &Crossing<'_, R>) -> Uint256 {
-        let purchase = &crossing.purchase;
-        let known = purchase.visit.table.ticker_and_decimals(purchase.paid.network, purchase.paid.asset);
-        let usage = usage(answer, Amount::new(crossing.checked.price()), known.map(|(_, decimals)| decimals));
-        for remark in usage.remarks {
-            self.host.fault(&format!("origin: {}: {remark}", purchase.route()));
-        }
-        usage.amount.units()
     }
 
     /// Brings the deposit to the chain: its transaction, and what the channel holds then. Else the answer to a payment

@@ -34,7 +34,14 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let paid =
             Paid { payer, asset, amount: requirements.amount(), network, idempotency_key: ticket.idempotency_key() };
         let purchase = Purchase { visit, challenge, version: payment.payload().version(), paid };
+        // Its authorization must outlive its answer.
+        if purchase.ends_with_body(&payment) && !payment.stays_good(self.host.now()) {
+            return challenge.refused(&Refusal::ValidBefore, purchase.version).into();
+        }
         let Some(ledger) = self.ledger else {
+            if purchase.ends_with_body(&payment) {
+                return self.ledger_down();
+            }
             return self.buy(payment, None, Next::VERIFY_FIRST, &purchase, origin).await;
         };
         let (digest, request) = (hex::encode(payment.digest()), visit.name());
@@ -54,7 +61,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             sale: purchase.sale(requirements, self.prices.version()),
             valid_until: payment.expires_at().0,
             wish: purchase.wish(&payment),
-            exposure: purchase.exposure(requirements, ticket.object()),
+            exposure: purchase.exposure(&payment, ticket.object()),
             verify_seconds: patience.as_secs(),
             known_only: false,
         };
@@ -144,6 +151,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 answer::answer_not_kept(receipt.as_ref(), version).into()
             }
             Reply::Spent { receipt } => challenge.already_used(receipt.as_ref(), version).into(),
+            Reply::Exhausted => answer::too_much_owed().into(),
             Reply::Elsewhere => answer::bound_elsewhere().into(),
             Reply::NotKnown
             | Reply::Held { .. }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     chain,
     channels::{
-        Asked, ChannelState, ClaimPolicy, Command, Means, Presentation, Receipt, Reply, Seen, VoucherState,
+        Asked, ChannelState, ClaimPolicy, Command, Means, Presentation, Receipt, Reply, Seen, Served, VoucherState,
         channel_name, voucher_payment_id,
     },
     evm::keccak256,
@@ -124,6 +124,17 @@ impl<'a, R: Request> Crossing<'a, R> {
         }
     }
 
+    /// What was served, once it was.
+    pub(super) fn served(&self) -> Box<Served> {
+        let message = self.checked.message();
+        Box::new(Served {
+            max: message.voucher.max_claimable_amount,
+            signature: message.voucher_signature(),
+            price: self.checked.price(),
+            request: self.request.clone(),
+        })
+    }
+
     /// The channel as clients know it.
     pub(super) fn channel_id(&self) -> String {
         format!("0x{}", hex::encode(self.checked.message().voucher.channel_id))
@@ -143,6 +154,17 @@ impl<'a, R: Request> Crossing<'a, R> {
         let amount = receipt.deposited.map_or_else(String::new, |amount| amount.to_string());
         let extra = json!({ "chargedAmount": receipt.charged, "channelState": receipt.state });
         SettlementResponse { extra: Some(extra), ..self.settled(receipt.transaction.clone(), amount) }
+    }
+
+    /// What the client is told of an answer whose cost shows when it has ended: what it charges is in the channel's state
+    /// with the next answer.
+    pub(super) fn metered(&self, deposited: Option<&(String, Option<Seen>)>) -> SettlementResponse {
+        let (transaction, amount) = match (deposited, self.asked()) {
+            (Some((transaction, _)), Asked::Deposit { amount, .. }) => (transaction.clone(), amount.to_string()),
+            _ => (String::new(), String::new()),
+        };
+        let extra = json!({ "settlement": "queued" });
+        SettlementResponse { extra: Some(extra), ..self.settled(transaction, amount) }
     }
 
     /// The receipt of what a facilitator did for the channel.

@@ -2,9 +2,9 @@
 
 use crate::{
     ledger::{Exposure, Sale, Wish, budget_name},
-    origin::Paid,
-    ports::Request,
-    prices::{Settle, Verify},
+    origin::{Paid, paid_forward},
+    ports::{Forward, Request},
+    prices::{Settle, UsagePrice, Verify},
     schemes::{CheckedPayment, Proof},
     x402::{PaymentRequirements, X402Version},
 };
@@ -54,11 +54,15 @@ impl<R: Request> Purchase<'_, R> {
         }
     }
 
-    /// What the answer may take of the route's budget, where it may leave before the money comes; `holder` is the
-    /// payer's object.
-    pub(super) fn exposure(&self, requirements: &PaymentRequirements, holder: &str) -> Option<Exposure> {
+    /// What the answer may take of the route's budget, where it may leave before the money comes, or has to; `holder` is
+    /// the payer's object.
+    pub(super) fn exposure(&self, payment: &CheckedPayment, holder: &str) -> Option<Exposure> {
         let Purchase { visit, challenge, paid, .. } = self;
         let route = challenge.quote().route;
+        let needed = self.ends_with_body(payment);
+        if !needed && route.policy().settle != Settle::Background {
+            return None;
+        }
         let (_, decimals) = visit.table.ticker_and_decimals(paid.network, paid.asset)?;
         let max = route.policy().max_exposure.as_ref()?.in_token(decimals)?;
         Some(Exposure {
@@ -66,7 +70,27 @@ impl<R: Request> Purchase<'_, R> {
             holder: holder.to_owned(),
             payer: max.payer,
             route: max.route,
-            amount: requirements.amount(),
+            amount: payment.requirements().amount(),
+            needed,
         })
+    }
+
+    /// The request as the origin gets it.
+    pub(super) fn forward(&self, metered: bool) -> Forward {
+        let mut forward = paid_forward(self.visit.forward(), &self.paid);
+        if metered && self.reads_body() {
+            // Bytes are counted, and usage is read, as they are.
+            forward.edits.set.push(("Accept-Encoding", "identity".to_owned()));
+        }
+        forward
+    }
+
+    /// Whether what was used may be known only when the answer has ended.
+    pub(super) fn ends_with_body(&self, payment: &CheckedPayment) -> bool {
+        payment.is_metered() && self.reads_body()
+    }
+
+    fn reads_body(&self) -> bool {
+        self.challenge.quote().route.policy().usage.as_ref().is_some_and(UsagePrice::reads_body)
     }
 }

@@ -10,10 +10,10 @@ use crate::{
     ports::{Ledger, LedgerDown},
 };
 
-use super::naming::Naming;
+use super::{Metering, naming::Naming};
 
 /// Where the ledger keeps a payment, and the hold we have on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Ticket {
     object: String,
     /// Nothing for a payment by channel, which has an object of its own.
@@ -21,6 +21,7 @@ pub struct Ticket {
     hold: u32,
     naming: Option<Naming>,
     pass: Option<Box<Pass>>,
+    metering: Option<Box<Metering>>,
 }
 
 impl Ticket {
@@ -32,12 +33,13 @@ impl Ticket {
             hold: 0,
             naming: None,
             pass: None,
+            metering: None,
         }
     }
 
     /// The hold on a request of a channel, `object` being the channel's.
     pub(super) const fn of_channel(object: String, hold: u32) -> Self {
-        Self { object, nonce: None, hold, naming: None, pass: None }
+        Self { object, nonce: None, hold, naming: None, pass: None, metering: None }
     }
 
     /// The object that keeps the payer's payments.
@@ -63,6 +65,17 @@ impl Ticket {
     /// The same with the pass that its payment has bought.
     pub(super) fn with_pass(self, pass: Option<Pass>) -> Self {
         Self { pass: pass.map(Box::new), ..self }
+    }
+
+    /// The same for an answer that is metered as it passes.
+    pub(super) fn metered(self, metering: Metering) -> Self {
+        Self { metering: Some(Box::new(metering)), ..self }
+    }
+
+    /// How the answer is metered, where it is: whoever passes the body on shows it to the meter, and tells the ledger
+    /// when it has ended, before it is known as delivered.
+    pub fn take_metering(&mut self) -> Option<Metering> {
+        self.metering.take().map(|metering| *metering)
     }
 
     /// Remembers the pass that the payment has bought, so that its payer can come back with it. If this is lost, the

@@ -132,6 +132,8 @@ pub enum Reply {
         /// The attempt.
         attempt: Box<SettleAttempt>,
     },
+    /// Its answer could not wait for the money, and more is owed already than the owner allows.
+    Exhausted,
     /// Somebody else is at it: an honest client waits and sends the same again.
     Busy {
         /// Seconds until it is worth it.

@@ -29,6 +29,9 @@ pub struct Exposure {
     pub route: Amount,
     /// What this payment is at most.
     pub amount: Amount,
+    /// Whether the answer cannot wait for the money: what is used is known only when it has ended.
+    #[serde(default)]
+    pub needed: bool,
 }
 
 /// The slices of one payer's object.
@@ -133,7 +136,7 @@ mod tests {
 
     fn exposure(amount: u64) -> Exposure {
         let (budget, holder) = ("b".to_owned(), "h".to_owned());
-        Exposure { budget, holder, payer: units(100), route: units(400), amount: units(amount) }
+        Exposure { budget, holder, payer: units(100), route: units(400), amount: units(amount), needed: false }
     }
 
     fn slices(granted: u64) -> Slices {

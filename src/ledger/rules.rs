@@ -59,6 +59,10 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
         (Some(payment), Command::Queue { .. }) => (Some(payment), Reply::Stale),
         (Some(payment), Command::Forgive { hold }) => close(payment, hold, Outcome::Released, now),
         (Some(payment), Command::Close { hold, outcome }) => close(payment, hold, *outcome, now),
+        // What is used shows when the answer has ended: the origin is still at work.
+        (Some(payment), Command::Delivering { hold }) if payment.state == State::Serving && payment.set_aside => {
+            step(payment, hold, State::Serving, |payment| payment.lease_until = now.0 + SERVING_SECONDS)
+        }
         (Some(payment), Command::Delivering { hold }) => step(payment, hold, State::Settled, |payment| {
             payment.lease_until = now.0 + DELIVERING_SECONDS;
         }),

@@ -32,6 +32,16 @@ impl Amount {
         self.0.checked_add(other.0).map(Self)
     }
 
+    /// So many times as much, or nothing when it does not fit.
+    pub fn times(self, number: u64) -> Option<Self> {
+        self.0.checked_mul(number).map(Self)
+    }
+
+    /// One part of so many, rounded up. Nothing for no parts.
+    pub fn divided_up(self, parts: u64) -> Option<Self> {
+        self.0.div_ceil(parts).map(Self)
+    }
+
     /// What is left of it, at least nothing.
     #[must_use]
     pub fn less(self, other: Self) -> Self {

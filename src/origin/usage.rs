@@ -14,13 +14,13 @@ pub(super) const PAYMENT_SETTLEMENT: &str = "PAYMENT-SETTLEMENT";
 /// What is to be charged, and what the operator should know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    /// At most the maximum.
-    pub amount: Amount,
+    /// At most the maximum; nothing where the answer does not say it, or not so that it can be read.
+    pub amount: Option<Amount>,
     /// What was odd.
     pub remarks: Vec<&'static str>,
 }
 
-/// What the answer says is to be charged of `maximum`; the maximum itself where it says nothing. `decimals` are the
+/// What the answer's headers say is to be charged of `maximum`. `decimals` are the
 /// token's, where they are known.
 pub fn usage(answer: &impl OriginAnswer, maximum: Amount, decimals: Option<u8>) -> Usage {
     let mut remarks = Vec::new();
@@ -42,7 +42,7 @@ pub fn usage(answer: &impl OriginAnswer, maximum: Amount, decimals: Option<u8>) 
     if said.is_some_and(|said| said > maximum) {
         remarks.push(CAPPED);
     }
-    Usage { amount: said.map_or(maximum, |said| said.min(maximum)), remarks }
+    Usage { amount: said.map(|said| said.min(maximum)), remarks }
 }
 
 const UNREADABLE_OVERRIDES: &str =
@@ -133,7 +133,7 @@ mod tests {
     fn charged(headers: &[(&'static str, &str)]) -> (Amount, Vec<&'static str>) {
         let answer = Answer(headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect());
         let usage = usage(&answer, units(5_000_001), Some(6));
-        (usage.amount, usage.remarks)
+        (usage.amount.unwrap_or(units(5_000_001)), usage.remarks)
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod ties;
 mod token;
 mod trie;
 mod url;
+mod usage;
 mod when;
 mod wildcard;
 
@@ -68,4 +69,5 @@ pub use table::PriceTable;
 pub use target::{BadTarget, Target};
 pub use terms::Terms;
 pub use token::Token;
+pub use usage::UsagePrice;
 pub use when::When;

@@ -1,10 +1,11 @@
-//! When a payment is verified and settled: the keys `verify`, `settle` and `maxExposure` of a route.
+//! When a payment is verified and settled: the keys `verify`, `settle`, `usage` and `maxExposure` of a
+//! route.
 
 use std::rc::Rc;
 
 use crate::{schemes::exact, x402::PaymentRequirements};
 
-use super::{Diagnosis, MaxExposure, Terms, json::Members};
+use super::{Diagnosis, MaxExposure, Terms, UsagePrice, json::Members};
 
 /// When `/verify` is asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,12 +38,14 @@ pub struct Policy {
     pub verify: Verify,
     /// When the money moves.
     pub settle: Settle,
+    /// How much of a metered price was used, where the origin does not say it itself.
+    pub usage: Option<UsagePrice>,
     /// What may leave before it is paid.
     pub max_exposure: Option<MaxExposure>,
 }
 
 /// The keys.
-pub(super) const KEYS: [&str; 3] = ["verify", "settle", "maxExposure"];
+pub(super) const KEYS: [&str; 4] = ["verify", "settle", "usage", "maxExposure"];
 
 impl Policy {
     pub(super) fn read(members: &Members<'_>, problems: &mut Vec<Diagnosis>) -> Self {
@@ -54,13 +57,20 @@ impl Policy {
             _ => Settle::After,
         };
         let max_exposure = members.get("maxExposure").and_then(|node| MaxExposure::read(node, problems));
-        match (members.get("settle"), members.get("maxExposure")) {
-            (Some(node), None) if settle == Settle::Background => problems.push(node.problem(
+        let usage = members.get("usage").and_then(|node| UsagePrice::read(node, problems));
+        let asks = match (members.get("settle"), members.get("usage")) {
+            (Some(node), _) if settle == Settle::Background => Some(node),
+            (_, Some(node)) if usage.as_ref().is_some_and(UsagePrice::reads_body) => Some(node),
+            _ => None,
+        };
+        match (asks, members.get("maxExposure")) {
+            (Some(node), None) => problems.push(node.problem(
                 "maxExposure is missing: write how much may leave unpaid, such as \"maxExposure\": {\"payer\": \"$0.10\", \"route\": \"$5\"}",
             )),
-            (_, Some(node)) if settle != Settle::Background => problems.push(Diagnosis::new(
+            // Where usage has mistakes of its own, nobody knows what it would have asked for.
+            (None, Some(node)) if !members.has("usage") || usage.is_some() => problems.push(Diagnosis::new(
                 &node.pointer,
-                "maxExposure is for \"settle\": \"background\": else nothing leaves before it is paid",
+                "maxExposure is for \"settle\": \"background\", and for usage of bytes or tokens: else nothing leaves before it is paid",
             )),
             _ => {}
         }
@@ -75,7 +85,7 @@ impl Policy {
             Some("never") => Verify::Never,
             _ => Verify::Auto,
         };
-        Self { verify, settle, max_exposure }
+        Self { verify, settle, usage, max_exposure }
     }
 
     /// The same terms, saying to clients what the policy means for them.

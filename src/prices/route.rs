@@ -22,7 +22,7 @@ use super::{
 };
 
 /// The keys of an entry: of its offer or other terms, of what is sold, and its own.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     "price",
     "description",
     "mimeType",
@@ -50,6 +50,7 @@ const KEYS: [&str; 28] = [
     "pass",
     "verify",
     "settle",
+    "usage",
     "maxExposure",
 ];
 
@@ -122,6 +123,9 @@ impl Route {
                     format!("{key} says nothing here: this route never asks for money"),
                 ));
             }
+        }
+        if let (Some(node), Some(usage)) = (members.get("usage"), &policy.usage) {
+            usage.check(node, terms.iter().chain(rules.iter().map(Rule::terms)), tokens, problems);
         }
         if let (Some(node), Some(max)) = (members.get("maxExposure"), &policy.max_exposure) {
             for terms in terms.iter().chain(rules.iter().map(Rule::terms)) {

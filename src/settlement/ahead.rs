@@ -1,7 +1,7 @@
 //! Answers that leave ahead of their money: what they may cost is set aside, comes back, or is lost.
 
 use crate::{
-    ledger::{BudgetCommand, Command, Exposure, Payment, Plan, Presentation, Reply, State, set_aside},
+    ledger::{BudgetCommand, Command, Exposure, Outcome, Payment, Plan, Presentation, Reply, State, Wish, set_aside},
     ports::{Background, Budgets, Clock, Fetch, Journal},
 };
 
@@ -15,21 +15,28 @@ where
     B: Budgets + 'static,
 {
     /// Decides what comes first, writes it down where it is the origin, and sets aside what the answer may cost where it
-    /// need not wait for the money: that only of a payer in good standing.
-    pub(super) fn planned(&self, nonce: &str, hold: u32, presentation: &Presentation) -> Result<Reply, S::Error> {
-        let (standing, now) = (self.store.standing()?, self.host.now());
-        let ahead = match presentation.exposure.as_ref().filter(|_| standing.good) {
-            None => false,
-            Some(exposure) => {
-                let mut slices = self.store.slices()?;
-                let taken = slices.take(exposure, now);
-                if taken {
-                    self.store.keep_slices(&slices)?;
+    /// need not, or cannot, wait for the money.
+    pub(super) async fn planned(&self, nonce: &str, hold: u32, presentation: &Presentation) -> Result<Reply, S::Error> {
+        let good = self.store.standing()?.good;
+        let ahead = match &presentation.exposure {
+            Some(exposure) if exposure.needed => {
+                let taken = self.take(exposure)? || {
+                    self.balance(exposure, false).await;
+                    self.take(exposure)?
+                };
+                if !taken {
+                    self.apply(nonce, Command::Close { hold, outcome: Box::new(Outcome::Released) })?;
+                    return Ok(Reply::Exhausted);
                 }
-                taken
+                true
             }
+            Some(exposure) => good && self.take(exposure)?,
+            None => false,
         };
-        let plan = standing.plan(presentation.wish, ahead);
+        // Who is not in good standing is verified before anything leaves unpaid.
+        let wish = if ahead && !good { Wish::VerifyFirst } else { presentation.wish };
+        let (standing, now) = (self.store.standing()?, self.host.now());
+        let plan = standing.plan(wish, ahead);
         let first = plan != Plan::VerifyFirst;
         if first {
             self.apply(nonce, Command::Serve { hold })?;
@@ -39,6 +46,16 @@ where
             self.store.save(nonce, &Payment { unverified: first, set_aside: ahead, ..payment })?;
         }
         Ok(Reply::Held { hold, plan, ahead })
+    }
+
+    /// Sets aside what a payment may cost, if there is so much.
+    fn take(&self, exposure: &Exposure) -> Result<bool, S::Error> {
+        let mut slices = self.store.slices()?;
+        let taken = slices.take(exposure, self.host.now());
+        if taken {
+            self.store.keep_slices(&slices)?;
+        }
+        Ok(taken)
     }
 
     /// What a payment had set aside comes back when it is settled, or when nothing has left unpaid.

@@ -69,7 +69,7 @@ where
                         let ended = self.work(nonce, hold, attempt, false);
                         self.resolved(nonce, hold, presentation, self.at_most(within, ended).await)
                     }
-                    Reply::Held { hold, .. } => self.planned(nonce, hold, &presentation),
+                    Reply::Held { hold, .. } => self.planned(nonce, hold, &presentation).await,
                     reply => Ok(reply),
                 }
             }

@@ -28,7 +28,7 @@ use x402_edge::{
     client::Client,
     evm::{BadKey, Signer},
     facilitator::Roster,
-    gate::{Answer, Channels, Gate, OurAnswer, Passes, UnprovenRuns},
+    gate::{Answer, Channels, Ended, Gate, OurAnswer, Passes, UnprovenRuns},
     ledger::{
         self, Budget, BudgetCommand, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass,
         Leased, PassCommand, PassReply, PassStore, Payment, Reply as LedgerReply, Slices, Standing,
@@ -120,6 +120,8 @@ pub struct World {
     pub prices: Snapshot,
     pub origin_url: Option<&'static str>,
     pub origin: Result<FakeAnswer, NoAnswer>,
+    /// The body of its answer, in pieces, and how it ends: where it is metered, it is read.
+    pub body: (Vec<&'static str>, Ended),
     /// Seconds that the origin takes.
     pub origin_takes: u64,
     /// What happens elsewhere while the origin works.
@@ -298,6 +300,7 @@ impl World {
             prices: Snapshot::unread().after_reading(Some(PRICES)),
             origin_url: None,
             origin: Ok(FakeAnswer { status: 200, headers: vec![] }),
+            body: (vec![], Ended::Whole),
             origin_takes: 0,
             during_origin: None,
             forwarded: RefCell::default(),
@@ -385,7 +388,11 @@ impl World {
         match self.serve(request) {
             Answer::Origins { answer, edits, delivery } => {
                 // A client that takes all of it.
-                if let Some(ticket) = delivery {
+                if let Some(mut ticket) = delivery {
+                    if let Some(mut metering) = ticket.take_metering() {
+                        self.body.0.iter().for_each(|piece| metering.meter().take(piece.as_bytes()));
+                        now(metering.end(self.body.1, self.outside.now(), &ticket, self)).unwrap();
+                    }
                     now(ticket.keep_pass(self)).unwrap();
                     if ticket.keeps_answer() {
                         let answer = KeptAnswer { status: answer.status, headers: vec![], body: "b2s=".to_owned() };

@@ -30,6 +30,23 @@ const behaviours = {
       ...(settlement !== null && { "payment-settlement": settlement }),
     }).end("used");
   },
+  // A language model: `input` and `output` tokens as the query has it; a stream of events, which waits to be released
+  // before the last one, and may break off there.
+  "model": (request, response) => {
+    const { searchParams } = new URL(request.url, "http://site");
+    const usage = { prompt_tokens: Number(searchParams.get("input")), completion_tokens: Number(searchParams.get("output")) };
+    if (!searchParams.has("stream")) {
+      return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ choices: [{ message: { content: "hello" } }], usage }));
+    }
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const event = (data) => `data: ${JSON.stringify(data)}\n\n`;
+    response.write(event({ choices: [{ delta: { content: "hel" } }] }));
+    site.onRelease(() => {
+      if (searchParams.has("breaks")) return request.socket.destroy();
+      response.write(event({ choices: [{ delta: { content: "lo" } }] }));
+      return response.end(`${event({ choices: [], usage })}data: [DONE]\n\n`);
+    });
+  },
   // Ten bytes, version "v1", as RFC 9110 has it.
   "ranged": (request, response) => {
     const { range, "if-match": match, "if-range": ifRange, "if-none-match": noneMatch } = request.headers;

@@ -14,7 +14,7 @@ export const PAID_ROWS = [
   { key: "known", title: "known payer", known: true },
   { key: "always", title: "known payer, `verify: \"always\"`", known: true, route: { verify: "always" } },
   { key: "upfront", title: "settled before the origin is asked", known: true, route: { settle: "upfront" } },
-  { key: "background", title: "settled in the background", known: true, route: { settle: "background" } },
+  { key: "background", title: "settled in the background", known: true, route: { settle: "background", maxExposure: { payer: "$1", route: "$10" } } },
 ];
 
 /** One contender of one row; its payers are ready before time is taken. */

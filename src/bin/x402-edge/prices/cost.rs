@@ -9,7 +9,7 @@ use x402_edge::{
 
 /// `0.01 USDC`; atomic units where the token's decimals are not known. Of a price by use, the most it can be.
 pub(crate) fn price(table: &PriceTable, offer: &PaymentRequirements) -> String {
-    let at_most = if offer.scheme() != exact::SCHEME { "at most " } else { "" };
+    let at_most = if offer.scheme() == exact::SCHEME { "" } else { "at most " };
     at_most.to_owned() + &amount(table, offer)
 }
 
