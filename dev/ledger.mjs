@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bold, dim, env, fail, needPackages, root } from "./tools.mjs";
 
-const HELP = `usage: npm run -s ledger -- [--from <time>] [--to <time>] [--csv | --json] [--local | --remote] [--discrepancies]
+const HELP = `usage: npm run -s ledger -- [--from <time>] [--to <time>] [--csv | --json] [--local | --remote]
+                              [--discrepancies | --channels | --moves]
 
 Every payment that a facilitator was asked to settle, oldest first: a table on a terminal, JSON when piped.
 
@@ -13,6 +14,8 @@ Every payment that a facilitator was asked to settle, oldest first: a table on a
   --local           the books of wrangler dev and npm start (default)
   --remote          the books of the deployed Worker
   --discrepancies   instead, what the last reconciliation missed on chain or in the books
+  --channels        instead, payment channels: what is in them, charged, claimed and still to be claimed
+  --moves           instead, what channels moved on chain: deposits, claims, payouts to you (settle), refunds
   --persist-to      where wrangler dev keeps its state (default: .wrangler/state)
 
 A payment's state is delivered, settled (paid; the content is still owed), released (nothing was charged), unknown
@@ -23,11 +26,22 @@ const PAGE = 1000;
 const COLUMNS = ["time", "state", "host", "route", "method", "payer", "pay_to", "network", "asset", "amount", "transaction", "facilitator", "prices", "nonce", "id"];
 const DISCREPANCY_COLUMNS = ["found_at", "kind", "network", "asset", "payer", "pay_to", "amount", "transaction", "nonce"];
 
+const CHANNEL_COLUMNS = ["time", "state", "id", "payer", "pay_to", "network", "asset", "balance", "charged", "claimed", "claimable", "requests"];
+const MOVE_COLUMNS = ["time", "kind", "network", "asset", "pay_to", "channel", "amount", "channels", "transaction"];
+
+/** What can be shown instead of payments: its columns, its time, what stands on a terminal, and what is said of none. */
+const OTHERS = {
+  discrepancies: { columns: DISCREPANCY_COLUMNS, time: "found_at", shown: ["found_at", "kind", "payer", "pay_to", "amount", "network", "transaction"], none: "nothing is missing on either side" },
+  channels: { columns: CHANNEL_COLUMNS, time: "time", shown: ["time", "state", "id", "payer", "balance", "charged", "claimed", "claimable", "requests", "network"], none: "no channels" },
+  channel_moves: { columns: MOVE_COLUMNS, time: "time", shown: ["time", "kind", "pay_to", "channel", "amount", "channels", "network", "transaction"], none: "nothing has moved" },
+};
+
 const options = read();
-const columns = options.discrepancies ? DISCREPANCY_COLUMNS : COLUMNS;
+const other = ["discrepancies", "channels", "moves"].filter((name) => options[name]).map((name) => (name === "moves" ? "channel_moves" : name))[0];
+const columns = OTHERS[other]?.columns ?? COLUMNS;
 needPackages(root, 2);
 if (!options.remote && !options.local) console.error(dim("reading the local books; --remote reads those of the deployed Worker"));
-const rows = options.discrepancies ? discrepancies() : payments();
+const rows = other ? rowsOf(other) : payments();
 if (options.csv) csv(rows);
 else if (options.json || !process.stdout.isTTY) console.log(JSON.stringify(rows, null, 2));
 else table(rows);
@@ -39,6 +53,7 @@ function read() {
       options: {
         from: { type: "string" }, to: { type: "string" }, csv: { type: "boolean" }, json: { type: "boolean" },
         local: { type: "boolean" }, remote: { type: "boolean" }, discrepancies: { type: "boolean" },
+        channels: { type: "boolean" }, moves: { type: "boolean" },
         "persist-to": { type: "string" }, help: { type: "boolean" },
       },
     }));
@@ -49,7 +64,7 @@ function read() {
     console.log(HELP);
     process.exit(0);
   }
-  for (const [one, other] of [["csv", "json"], ["local", "remote"]]) {
+  for (const [one, other] of [["csv", "json"], ["local", "remote"], ["discrepancies", "channels"], ["discrepancies", "moves"], ["channels", "moves"]]) {
     if (values[one] && values[other]) fail(`--${one} and --${other} exclude each other\n\n${HELP}`, 2);
   }
   const from = values.from === undefined ? 0 : seconds(values.from, "from", false);
@@ -80,9 +95,11 @@ function payments() {
   }
 }
 
-function discrepancies() {
-  const rows = query(`SELECT ${DISCREPANCY_COLUMNS.map((name) => `"${name}"`).join(", ")} FROM discrepancies WHERE found_at BETWEEN ${options.from} AND ${options.to} ORDER BY found_at, id`);
-  return rows.map((row) => ({ ...row, found_at: iso(row.found_at) }));
+/** The rows of another table, by their time. */
+function rowsOf(name) {
+  const { columns, time } = OTHERS[name];
+  const rows = query(`SELECT ${columns.map((column) => `"${column}"`).join(", ")} FROM ${name} WHERE ${time} BETWEEN ${options.from} AND ${options.to} ORDER BY ${time}, ${name === "channels" ? "network, id" : "id"}`);
+  return rows.map((row) => ({ ...row, [time]: iso(row[time]) }));
 }
 
 function iso(time) {
@@ -119,16 +136,14 @@ function csv(rows) {
 }
 
 function table(rows) {
-  if (rows.length === 0) return console.log(options.discrepancies ? "nothing is missing on either side" : "no payments");
-  const shown = options.discrepancies
-    ? ["found_at", "kind", "payer", "pay_to", "amount", "network", "transaction"]
-    : ["time", "state", "host", "route", "payer", "amount", "network", "transaction"];
+  if (rows.length === 0) return console.log(OTHERS[other]?.none ?? "no payments");
+  const shown = OTHERS[other]?.shown ?? ["time", "state", "host", "route", "payer", "amount", "network", "transaction"];
   const short = (value) => String(value ?? "").replace(/^(0x[0-9a-fA-F]{6})[0-9a-fA-F]{20,}([0-9a-fA-F]{4})$/, "$1…$2");
   const cells = [shown, ...rows.map((row) => shown.map((name) => short(row[name])))];
   const widths = shown.map((_, index) => Math.max(...cells.map((line) => line[index].length)));
   const [head, ...body] = cells.map((line) => line.map((text, index) => text.padEnd(widths[index])).join("  ").trimEnd());
   console.log([bold(head), ...body].join("\n"));
-  if (options.discrepancies) return;
+  if (other) return;
   const sums = new Map();
   for (const { state, network, asset, amount } of rows) {
     if (state === "settled" || state === "delivered") {

@@ -1,7 +1,12 @@
 //! `prices check`: everything that is wrong with a document, before the Worker sees it.
 
 use serde_json::{Value, json};
-use x402_edge::prices::{FREE_PLAN_MILLIS, PriceTable, Site, reading_millis};
+use x402_edge::{
+    network::Network,
+    prices::{FREE_PLAN_MILLIS, PriceTable, Rule, Site, Terms, reading_millis},
+    schemes::batch_settlement,
+    x402::PaymentRequirements,
+};
 
 use super::{
     problem,
@@ -106,7 +111,7 @@ pub(crate) fn warnings(source: &Source, table: &PriceTable) -> Vec<String> {
              {FREE_PLAN_MILLIS} ms: cover paths by patterns such as /articles/:slug, or use the Paid plan"
         )
     });
-    told.into_iter().chain(pass_warnings(table)).collect()
+    told.into_iter().chain(pass_warnings(table)).chain(channel_warnings(table)).collect()
 }
 
 /// What passes need beside the document, which cannot be seen from here.
@@ -124,6 +129,38 @@ fn pass_warnings(table: &PriceTable) -> Vec<String> {
         let place = site.host().map_or_else(String::new, |host| format!(" of {host}"));
         warnings.push(format!(
             "there is no publicUrl{place}: whoever has lost a pass cannot come back by signing in with the wallet"
+        ));
+    }
+    warnings
+}
+
+/// What channels need beside the document.
+fn channel_warnings(table: &PriceTable) -> Vec<String> {
+    if !table.offers_channels() {
+        return Vec::new();
+    }
+    let named = |offer: &PaymentRequirements| offer.extra(batch_settlement::RECEIVER_AUTHORIZER).is_some();
+    let offers = table.routes().flat_map(|route| {
+        std::iter::once(route.terms()).chain(route.rules().iter().map(Rule::terms)).flat_map(Terms::accepts)
+    });
+    let by_channel: Vec<&PaymentRequirements> =
+        offers.filter(|offer| offer.scheme() == batch_settlement::SCHEME).collect();
+    let mut warnings = Vec::new();
+    if by_channel.iter().any(|offer| !named(offer)) {
+        warnings.push(
+            "payment channels are claimed with the secret RECEIVER_AUTHORIZER_KEY (npx wrangler secret put \
+             RECEIVER_AUTHORIZER_KEY), else with the facilitator's key, if its /supported names one; with neither these \
+             offers are left out. The site's /.x402/status says which"
+                .to_owned(),
+        );
+    }
+    let mut networks: Vec<Network> = by_channel.iter().map(|offer| offer.network()).collect();
+    networks.sort_by_key(ToString::to_string);
+    networks.dedup();
+    for network in networks.into_iter().filter(|network| table.rpc(*network).is_empty()) {
+        warnings.push(format!(
+            "there is no rpc for {network}: a facilitator is asked what each channel holds, every five minutes of its use, \
+             and withdrawals are seen by vouchers only"
         ));
     }
     warnings
