@@ -541,3 +541,26 @@ fn passes_are_shown_explained_compared_and_their_secret_is_named() {
         assert!(diff.out.contains(words), "{words} is missing in {}{}", diff.out, diff.err);
     }
 }
+
+#[test]
+fn what_channels_need_beside_the_document_is_told() {
+    let folder = Folder::new("channels");
+    let document = |claims: Value| {
+        json!({
+            "payTo": PAY_TO, "network": "base", "facilitators": ["https://f.example"], "claims": claims,
+            "routes": {"/calls/*": {"scheme": "batch-settlement", "price": "$0.001"}},
+        })
+        .to_string()
+    };
+    folder.write("prices.json", document(json!({})));
+    folder.write("next.json", document(json!({"threshold": "$5"})));
+    let check = folder.prices(&["check"], "");
+    assert_eq!(check.code, 0);
+    for words in ["the secret RECEIVER_AUTHORIZER_KEY", "there is no rpc for eip155:8453"] {
+        assert!(check.out.contains(words), "{words} is missing in {}", check.out);
+    }
+    let text = folder.prices(&["explain", "--text", "https://a.example/calls/1"], "").out;
+    assert!(text.contains("at most 0.001 USDC"), "{text}");
+    let diff = folder.prices(&["diff", "next.json", "--against", "prices.json", "--text"], "").out;
+    assert!(diff.contains("threshold none → every default, idle default, threshold $5"), "{diff}");
+}

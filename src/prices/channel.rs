@@ -1,5 +1,7 @@
 //! What an offer of the scheme `batch-settlement` says beside its price, and when channels are claimed.
 
+use std::fmt;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -136,6 +138,14 @@ impl Claims {
     /// As soon as a channel owes so much, in a token with so many decimals; nothing where the token cannot say it.
     pub fn threshold(&self, decimals: u8) -> Option<Amount> {
         Decimal::parse(self.threshold.as_deref()?).ok()?.to_amount(decimals).ok()
+    }
+}
+
+impl fmt::Display for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |seconds: Option<u64>| seconds.map_or_else(|| "default".to_owned(), |seconds| format!("{seconds} s"));
+        let threshold = self.threshold.as_deref().unwrap_or("none");
+        write!(f, "every {}, idle {}, threshold {threshold}", said(self.every), said(self.idle))
     }
 }
 

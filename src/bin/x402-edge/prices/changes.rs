@@ -182,6 +182,9 @@ fn document_parts(table: &PriceTable) -> Parts {
         ("smartWallets".to_owned(), format!("{:?}", table.smart_wallets()).to_lowercase()),
         ("passes epoch".to_owned(), table.revoked().epoch().to_string()),
     ];
+    if table.offers_channels() {
+        parts.push(("claims".to_owned(), table.claims().to_string()));
+    }
     let revoked = table.revoked().names().join(", ");
     if !revoked.is_empty() {
         parts.push(("passes revoked".to_owned(), revoked));
