@@ -39,7 +39,7 @@ needRust();
 const began = Date.now();
 const features = options.features ? ["--features", options.features] : [];
 step("Compiling the Worker (the first time takes one or two minutes)");
-// A RUSTFLAGS variable would silently override .cargo/config.toml, and src/lib.rs would refuse to compile.
+// Flags for another target, such as target-cpu=native, are not for WebAssembly.
 const { RUSTFLAGS: _, CARGO_ENCODED_RUSTFLAGS: __, ...wasmEnv } = env;
 run("cargo", ["build", "--locked", "--release", "--lib", "--target", "wasm32-unknown-unknown", ...features], { env: wasmEnv });
 

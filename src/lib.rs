@@ -12,12 +12,6 @@
 //! | 4 the story | [`gate`] |
 //! | 5 the outside | `edge` (in a Worker), `bin/x402-edge` (on your machine) |
 
-#[cfg(all(target_arch = "wasm32", feature = "worker", not(cpubits = "32")))]
-compile_error!(
-    "k256 must be built with --cfg cpubits=\"32\" (2.4 times as fast in a Worker). \
-     .cargo/config.toml sets it; a RUSTFLAGS environment variable silently overrides that file: unset it."
-);
-
 pub mod client;
 pub mod evm;
 pub mod metering;

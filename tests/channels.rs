@@ -159,7 +159,7 @@ proptest! {
                         }
                         _ => None,
                     };
-                    let reply = tell(&mut known, Command::Charge { hold, served: served(&what), amount: amount.into(), deposited }, now);
+                    let reply = tell(&mut known, Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited }, now);
                     if let Reply::Charged(receipt) = &reply {
                         prop_assert!(share <= 100 || amount <= price, "{reply:?}");
                         prop_assert!(amount <= price);
@@ -287,16 +287,19 @@ fn opened() -> (Option<Account>, u32) {
 }
 
 /// What the holder of a request says when the origin has answered.
-fn served(presentation: &Presentation) -> Box<Served> {
+fn served(presentation: &Presentation) -> Served {
     let Presentation { max, signature, price, request, .. } = presentation.clone();
-    Box::new(Served { max, signature, price, request })
+    Served { max, signature, price, request }
 }
 
 fn charged(known: &mut Option<Account>, hold: u32, amount: u64, at: u64) {
     let serving = known.as_ref().unwrap().serving.clone().unwrap();
     let what = voucher(number(serving.max), amount, &serving.request, None);
-    let reply =
-        tell(known, Command::Charge { hold, served: served(&what), amount: amount.into(), deposited: None }, at);
+    let reply = tell(
+        known,
+        Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited: None },
+        at,
+    );
     assert!(matches!(reply, Reply::Charged(_)), "{reply:?}");
 }
 
@@ -340,7 +343,7 @@ fn another_request_of_a_busy_channel_is_refused_and_the_same_voucher_is_good_aft
     // The one who had it before cannot charge any more.
     let late = |max, request| Command::Charge {
         hold,
-        served: served(&voucher(max, 10, request, None)),
+        served: Box::new(served(&voucher(max, 10, request, None))),
         amount: 10.into(),
         deposited: None,
     };

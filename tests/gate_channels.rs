@@ -374,11 +374,11 @@ fn what_the_chain_was_not_seen_to_hold_lately_is_asked_for() {
     world.answer_chain(move |question| {
         count.set(count.get() + 1);
         assert_eq!(question["params"][0]["to"], "0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003");
-        let padded = |number: u64| format!("{number:064x}");
+        let digits = |number: u64| format!("{number:064x}");
         json!(match question["id"].as_u64().unwrap() {
-            0 => format!("0x{}{}", padded(1_000_000), padded(500)),
-            1 => format!("0x{}{}", padded(0), padded(0)),
-            _ => format!("0x{}", padded(0)),
+            0 => format!("0x{}{}", digits(1_000_000), digits(500)),
+            1 => format!("0x{}{}", digits(0), digits(0)),
+            _ => format!("0x{}", digits(0)),
         })
     });
     let (_, edits) = world.origins(&client.by_voucher(&offer));

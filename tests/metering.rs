@@ -13,6 +13,7 @@ use x402_edge::{
     money::Amount,
     ports::NoAnswer,
     prices::Snapshot,
+    settlement::PaymentStore,
     transports::http,
 };
 
@@ -123,6 +124,14 @@ fn no_usage_costs_nothing_and_spends_the_authorization() {
     let world = world(TOKENS, "application/json", vec![r#"{"usage":{"input_tokens":0,"output_tokens":0}}"#]);
     assert_eq!(charged(&world), None);
     assert_eq!(world.ours(&payment()).status, 402);
+}
+
+#[test]
+fn a_payer_who_used_nothing_is_not_held_to_be_without_money() {
+    let world = world(TOKENS, "application/json", vec![r#"{"usage":{"input_tokens":0,"output_tokens":0}}"#]);
+    let object = || world.clerks.borrow().values().next().map(|clerk| clerk.store().standing().unwrap());
+    let _ = receipt(&world);
+    assert_eq!(object().unwrap().unsettled, 0);
 }
 
 #[test]

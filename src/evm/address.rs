@@ -46,23 +46,35 @@ impl FromStr for Address {
         hex::decode_to_slice(digits, &mut bytes).map_err(|_| ParseAddressError::Form)?;
         let address = Self(bytes);
         let mixed = digits.bytes().any(|b| b.is_ascii_lowercase()) && digits.bytes().any(|b| b.is_ascii_uppercase());
-        if mixed && address.to_string() != text {
+        if mixed && address.checksummed() != digits.as_bytes() {
             return Err(ParseAddressError::Checksum);
         }
         Ok(address)
     }
 }
 
+impl Address {
+    /// The 40 digits in EIP-55's mix of cases: a letter is upper case where the hash of the lower ones has 8 or more.
+    fn checksummed(&self) -> [u8; 40] {
+        let nibble = |bytes: &[u8], index: usize| bytes[index / 2] >> (4 - index % 2 * 4) & 0xf;
+        let mut digits = [0; 40];
+        for (index, digit) in digits.iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[usize::from(nibble(&self.0, index))];
+        }
+        let hash = keccak256(&digits);
+        for (index, digit) in digits.iter_mut().enumerate() {
+            if nibble(&hash, index) >= 8 {
+                digit.make_ascii_uppercase();
+            }
+        }
+        digits
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lower = hex::encode(self.0);
-        let hash = hex::encode(keccak256(lower.as_bytes()));
         f.write_str("0x")?;
-        for (digit, check) in lower.chars().zip(hash.chars()) {
-            let upper = check >= '8';
-            write!(f, "{}", if upper { digit.to_ascii_uppercase() } else { digit })?;
-        }
-        Ok(())
+        f.write_str(str::from_utf8(&self.checksummed()).unwrap_or_default())
     }
 }
 

@@ -1,13 +1,11 @@
 //! Keccak-256, as Ethereum uses it (not NIST SHA3-256: the padding differs).
 
-use sha3::{Digest, Keccak256};
-
 /// 32 bytes that came out of [`keccak256`] or stand where such a hash would.
 pub type Hash32 = [u8; 32];
 
 /// The Keccak-256 hash of `bytes`.
-pub fn keccak256(bytes: &[u8]) -> Hash32 {
-    Keccak256::digest(bytes).into()
+pub const fn keccak256(bytes: &[u8]) -> Hash32 {
+    evm_crypto::keccak256(bytes)
 }
 
 #[cfg(test)]

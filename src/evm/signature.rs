@@ -1,6 +1,6 @@
 //! ECDSA signatures over secp256k1 as Ethereum writes them, and the address behind one.
 
-use k256::ecdsa::{RecoveryId, Signature as EcdsaSignature, VerifyingKey};
+use evm_crypto::secp256k1::Signature as Numbers;
 
 use super::{Address, Hash32, keccak256};
 
@@ -29,26 +29,26 @@ impl SignatureForm {
         if bytes.ends_with(&ERC6492_MAGIC) {
             return Self::Erc6492;
         }
-        let Some((rs, &[v])) = bytes.split_at_checked(64) else {
+        let (Some((r, rest)), 65) = (bytes.split_first_chunk(), bytes.len()) else {
             return Self::NotSixtyFiveBytes;
         };
-        let y_parity = match v {
-            0 | 27 => 0,
-            1 | 28 => 1,
+        let Some((s, &[v])) = rest.split_first_chunk() else {
+            return Self::NotSixtyFiveBytes;
+        };
+        let y_is_odd = match v {
+            0 | 27 => false,
+            1 | 28 => true,
             _ => return Self::NotEcdsa,
         };
-        match (EcdsaSignature::from_slice(rs), RecoveryId::from_byte(y_parity)) {
-            (Ok(rs), Some(recovery_id)) => Self::Ecdsa(Signature { rs, recovery_id }),
-            _ => Self::NotEcdsa,
-        }
+        Numbers::from_bytes(r, s).map_or(Self::NotEcdsa, |rs| Self::Ecdsa(Signature { rs, y_is_odd }))
     }
 }
 
 /// An ECDSA signature with r and s between 1 and n-1, and its recovery id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    rs: EcdsaSignature,
-    recovery_id: RecoveryId,
+    rs: Numbers,
+    y_is_odd: bool,
 }
 
 /// The address a signature belongs to, and whether a token contract will take the signature.
@@ -63,17 +63,15 @@ pub struct Recovered {
 impl Signature {
     /// The signer of `hash`, or nothing when no key could have made this signature.
     pub fn recover(&self, hash: &Hash32) -> Option<Recovered> {
-        let key = VerifyingKey::recover_from_prehash(hash, &self.rs, self.recovery_id).ok()?;
-        let point = key.to_sec1_point(false);
-        // An address is the last 20 bytes of the hash of the 64-byte public key.
-        let hash = keccak256(point.as_bytes().get(1..)?);
-        let address = Address::new(hash.get(12..)?.try_into().ok()?);
-        Some(Recovered { address, low_s: self.rs.normalize_s() == self.rs })
+        let key = self.rs.recover(hash, self.y_is_odd)?;
+        // An address is the last 20 bytes of the hash of the public key.
+        let address = Address::new(*keccak256(&key).last_chunk()?);
+        Some(Recovered { address, low_s: self.rs.is_low_s() })
     }
 
     /// `0x`, r, s and v as 27 or 28: the only v that token contracts know.
     pub fn to_hex(&self) -> String {
-        format!("0x{}{:02x}", hex::encode(self.rs.to_bytes()), 27 + self.recovery_id.to_byte())
+        format!("0x{}{:02x}", hex::encode(self.rs.to_bytes()), 27 + u8::from(self.y_is_odd))
     }
 }
 

@@ -132,6 +132,12 @@ impl Uint256 {
         Self(out)
     }
 
+    /// The number, where it is below 2^64.
+    pub fn to_u64(self) -> Option<u64> {
+        let (high, low) = self.0.split_last_chunk()?;
+        high.iter().all(|byte| *byte == 0).then_some(u64::from_be_bytes(*low))
+    }
+
     /// A bit; 0 is the least significant.
     pub fn bit(self, index: u8) -> bool {
         let (byte, bit) = (usize::from(index / 8), index % 8);
@@ -141,13 +147,6 @@ impl Uint256 {
     /// Whether it is below 2^128.
     pub fn fits_in_128_bits(self) -> bool {
         self.0[..16].iter().all(|byte| *byte == 0)
-    }
-
-    /// The number in 64 bits, where it fits.
-    pub fn to_u64(self) -> Option<u64> {
-        let (high, low) = self.0.split_at(24);
-        let fits = high.iter().all(|byte| *byte == 0);
-        low.try_into().ok().filter(|_| fits).map(u64::from_be_bytes)
     }
 
     /// Reads `0x` and 1 to 64 hexadecimal digits, as some clients write a nonce.
@@ -188,6 +187,10 @@ impl FromStr for Uint256 {
         if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
             return Err(ParseUintError::Digits);
         }
+        // Nearly every number: 19 digits are below 2^64.
+        if let (1..=19, Ok(small)) = (digits.len(), text.parse::<u64>()) {
+            return Ok(small.into());
+        }
         digits
             .iter()
             .try_fold(Self::ZERO, |number, digit| number.push_digit(digit - b'0'))
@@ -197,6 +200,9 @@ impl FromStr for Uint256 {
 
 impl fmt::Display for Uint256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(small) = self.to_u64() {
+            return fmt::Display::fmt(&small, f);
+        }
         let mut rest = self.0;
         let mut digits = Vec::with_capacity(MAX_DIGITS);
         loop {

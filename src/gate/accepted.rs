@@ -62,16 +62,12 @@ fn is_meant(offer: &PaymentRequirements, payload: &PaymentPayload) -> bool {
 
 /// Every member but `extra` is equal, as text where it is text; `extra` contains ours and may hold more.
 fn accepts(ours: &Map<String, Value>, theirs: &Map<String, Value>) -> bool {
-    let core = |wire: &Map<String, Value>| {
-        let mut wire = wire.clone();
-        wire.remove("extra");
-        wire
-    };
     let extra = match (ours.get("extra"), theirs.get("extra")) {
         (Some(Value::Object(ours)), _) if ours.is_empty() => true,
         (Some(ours), Some(theirs)) => is_subset(ours, theirs),
         (Some(_), None) => false,
         (None, _) => true,
     };
-    extra && core(ours) == core(theirs)
+    let is_core = |(key, _): &(&String, &Value)| *key != "extra";
+    extra && ours.iter().filter(is_core).eq(theirs.iter().filter(is_core))
 }

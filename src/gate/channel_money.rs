@@ -55,12 +55,14 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Used::Amount(amount) => amount.units(),
             Used::AtTheEnd(meter) => {
                 let receipt = crossing.metered(deposited.as_ref());
-                let ticket = ticket.metered(Metering::new(*meter, Bill::Voucher(crossing.served(), deposited)));
+                let ticket =
+                    ticket.metered(Metering::new(*meter, Bill::Voucher(Box::new(crossing.served()), deposited)));
                 return self.paid_answer(answer, (&receipt, None), Some(ticket), purchase);
             }
         };
         let Some(ledger) = self.ledger else { return self.ledger_down() };
-        let charge = Command::Charge { hold: ticket.hold(), served: crossing.served(), amount: used, deposited };
+        let served = Box::new(crossing.served());
+        let charge = Command::Charge { hold: ticket.hold(), served, amount: used, deposited };
         match ledger.channel(&crossing.object, charge).await {
             Ok(Reply::Charged(receipt)) => {
                 let receipt = crossing.receipt(&receipt);

@@ -125,14 +125,14 @@ impl<'a, R: Request> Crossing<'a, R> {
     }
 
     /// What was served, once it was.
-    pub(super) fn served(&self) -> Box<Served> {
+    pub(super) fn served(&self) -> Served {
         let message = self.checked.message();
-        Box::new(Served {
+        Served {
             max: message.voucher.max_claimable_amount,
             signature: message.voucher_signature(),
             price: self.checked.price(),
             request: self.request.clone(),
-        })
+        }
     }
 
     /// The channel as clients know it.

@@ -33,7 +33,7 @@ pub struct Metering {
 pub(super) enum Bill {
     /// An authorization, which is settled; where the chain is asked.
     Payment(Box<VerifiedPayment>, Vec<String>),
-    /// A voucher, for what was served; with the deposit that was settled for it.
+    /// A voucher; with the deposit that was settled for it.
     Voucher(Box<Served>, Option<(String, Option<Seen>)>),
 }
 

@@ -143,7 +143,8 @@ impl Claims {
 
 impl fmt::Display for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = |seconds: Option<u64>| seconds.map_or_else(|| "default".to_owned(), |seconds| format!("{seconds} s"));
+        let said =
+            |seconds: Option<u64>| seconds.map_or_else(|| "default".to_owned(), |seconds| format!("{seconds} s"));
         let threshold = self.threshold.as_deref().unwrap_or("none");
         write!(f, "every {}, idle {}, threshold {threshold}", said(self.every), said(self.idle))
     }

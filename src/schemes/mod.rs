@@ -131,10 +131,7 @@ impl CheckedPayment {
 
     /// From this second on it cannot be settled; the end of time where the payer set none in this age.
     pub fn expires_at(&self) -> UnixTime {
-        let bytes = self.valid_before.to_be_bytes();
-        let (high, low) = bytes.split_at(24);
-        let fits = high.iter().all(|byte| *byte == 0);
-        UnixTime(low.try_into().ok().filter(|_| fits).map_or(u64::MAX, u64::from_be_bytes))
+        UnixTime(self.valid_before.to_u64().unwrap_or(u64::MAX))
     }
 
     /// Whether less may be charged than was signed.

@@ -96,9 +96,14 @@ where
                 }
                 Ok(reply)
             }
-            Command::Forgive { hold } => {
-                let reply = self.apply(nonce, Command::Forgive { hold })?;
-                if reply == Reply::Done && self.was_unverified(nonce)? {
+            // The origin failed, or nothing was used: a run that nobody has to pay for.
+            Command::Forgive { .. } | Command::Close { .. } => {
+                let forgives = match &command {
+                    Command::Close { outcome, .. } => matches!(**outcome, Outcome::Settled(_)),
+                    _ => true,
+                };
+                let reply = self.apply(nonce, command)?;
+                if forgives && reply == Reply::Done && self.was_unverified(nonce)? {
                     self.store.keep_standing(&self.store.standing()?.forgiven(self.host.now()))?;
                 }
                 Ok(reply)

@@ -1,5 +1,7 @@
 //! `PaymentRequirements`: one way to pay (x402 v2 §5.1.2; v1 §5.1 under the same name).
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 
 use crate::{evm::Address, money::Amount, network::Network};
@@ -10,8 +12,8 @@ use super::X402Version;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentRequirements {
     version: X402Version,
-    wire: Value,
-    scheme: String,
+    wire: Rc<Value>,
+    scheme: Rc<str>,
     network: Network,
     amount: Amount,
     asset: Address,
@@ -46,13 +48,13 @@ impl PaymentRequirements {
         let timeout = wire.get("maxTimeoutSeconds").and_then(Value::as_u64).filter(|s| *s > 0);
         Ok(Self {
             version,
-            scheme: text(&wire, "scheme")?.to_owned(),
+            scheme: text(&wire, "scheme")?.into(),
             network,
             amount: parsed(&wire, amount)?,
             asset: address(&wire, "asset")?,
             pay_to: address(&wire, "payTo")?,
             max_timeout_seconds: timeout.ok_or(InvalidRequirements("maxTimeoutSeconds"))?,
-            wire,
+            wire: Rc::new(wire),
         })
     }
 
@@ -66,7 +68,7 @@ impl PaymentRequirements {
     #[must_use]
     pub fn with_extra_value(&self, key: &str, value: Value) -> Self {
         let mut offer = self.clone();
-        match &mut offer.wire["extra"] {
+        match &mut Rc::make_mut(&mut offer.wire)["extra"] {
             Value::Object(extra) => drop(extra.insert(key.to_owned(), value)),
             other => *other = json!({ key: value }),
         }
@@ -78,7 +80,7 @@ impl PaymentRequirements {
     pub fn with_amount(&self, amount: Amount) -> Self {
         let mut offer = self.clone();
         offer.amount = amount;
-        offer.wire["amount"] = amount.to_string().into();
+        Rc::make_mut(&mut offer.wire)["amount"] = amount.to_string().into();
         offer
     }
 
@@ -88,7 +90,7 @@ impl PaymentRequirements {
     }
 
     /// The offer as it is sent.
-    pub const fn wire(&self) -> &Value {
+    pub fn wire(&self) -> &Value {
         &self.wire
     }
 
