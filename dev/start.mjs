@@ -32,7 +32,7 @@ try {
     ["chain", "facilitator", "origin"].map((name) => import(`./local/${name}.mjs`)),
   );
   step("Starting a local chain with USDC, a facilitator and a demo site");
-  running.push(await startChain({ port: configured.chain }));
+  running.push(await startChain({ port: configured.chain, folder: join(state, "chain") }));
   running.push(await startFacilitator({ port: configured.facilitator, chainUrl: url(configured.chain) }));
   running.push(await startOrigin({ port: configured.origin }));
 
@@ -95,7 +95,10 @@ ${bold("The paywall is up:")} ${site} ${dim("(Ctrl-C ends everything)")}
   See the price:      curl -i ${site}/articles/42
   Pay and read it:    npm run pay -- ${site}/articles/42
   More to buy:        ${site}/api/weather  ${site}/events
+  Many cheap calls:   npm run pay -- ${site}/quote --times 50
+                      out of a payment channel; --refund gives back what is left
   Paid by use:        npm run pay -- "${site}/generate?prompt=hello+world"
+  The same, streamed: npm run pay -- ${site}/generate --data '{"prompt": "hello world", "stream": true}'
   Free:               ${site}/
   Change a price:     edit examples/prices.json, then
                       npm run -s prices -- push examples/prices.json --local

@@ -85,6 +85,7 @@ fn bringing(number: u64, total: u64, rpc: bool) -> Bringing {
             rpc: if rpc { vec!["https://rpc.example".to_owned()] } else { vec![] },
             claims: ClaimPolicy::default(),
         },
+        credited: false,
     }
 }
 
@@ -384,4 +385,20 @@ fn a_settlement_that_is_lost_is_asked_for_again() {
     assert_ne!(world.till.borrow().as_ref().unwrap().settle_at, 0);
     world.run(5);
     assert_eq!(world.till.borrow().as_ref().unwrap().settle_at, 0, "nothing to settle: it was done");
+}
+
+#[test]
+fn what_a_refund_has_credited_is_paid_out_and_not_claimed_again() {
+    let world = world();
+    world.take(&bringing(1, 10, false));
+    world.credited.borrow_mut().insert(id(1), 15);
+    world.take(&Bringing { credited: true, ..bringing(1, 15, false) });
+    world.run(0);
+    assert!(world.calls.borrow().is_empty(), "others may join");
+    world.run(5);
+    assert_eq!(*world.calls.borrow(), [0]);
+    assert_eq!((world.settled.get(), world.claims.borrow().len()), (15, 0));
+    assert_eq!(*world.told.borrow(), [(id(1), 10)]);
+    world.run(60);
+    assert_eq!(world.calls.borrow().len(), 1);
 }

@@ -8,6 +8,7 @@ import { startWorkerd } from "./runtime.mjs";
 
 export const NETWORK = "eip155:84532";
 export const PRICE = "$0.001";
+export const PRICE_UNITS = 1_000n;
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const made = join(root, "target", "bench");

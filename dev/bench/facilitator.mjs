@@ -19,8 +19,8 @@ export async function startFacilitator(chain) {
   const started = await start({
     port: 0,
     chainUrl: chain.url,
-    onCall: async (operation) => {
-      facilitator.calls.push({ operation });
+    onCall: async (operation, body) => {
+      facilitator.calls.push({ operation, payTo: body?.paymentRequirements.payTo });
       facilitator.running += 1;
       await sleep(facilitator.delay);
       facilitator.running -= 1;

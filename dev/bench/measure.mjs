@@ -1,11 +1,12 @@
 // The run: starts everything, takes every figure, stops everything.
 import { cpus, release, totalmem, type } from "node:os";
 import { startChain } from "../local/chain.mjs";
-import { BUILD, checks, document, hono, ours, proxy, trivial } from "./contenders.mjs";
+import { BUILD, PRICE_UNITS, checks, document, hono, ours, proxy, trivial } from "./contenders.mjs";
 import { startFacilitator } from "./facilitator.mjs";
 import { startLoad } from "./load.mjs";
 import { startOrigin } from "./origin.mjs";
 import { newPayer, pay } from "./payer.mjs";
+import { channelRows, costs, exactCost, many, repeats } from "./rows/channels.mjs";
 import { edgeChecks } from "./rows/checks.mjs";
 import { bundleSize, memoryUnderLoad, startUp } from "./rows/footprint.mjs";
 import { PAID_ROWS, payments } from "./rows/payments.mjs";
@@ -13,8 +14,8 @@ import { prices } from "./rows/prices.mjs";
 import { throughput } from "./rows/throughput.mjs";
 import { WORKERD_VERSION } from "./runtime.mjs";
 
-const FULL = { rounds: 9, milliseconds: 1500, alone: 500, samples: 9, repeats: 11, times: 320, lookups: 20_000, starts: 9 };
-const QUICK = { rounds: 3, milliseconds: 250, alone: 100, samples: 2, repeats: 3, times: 48, lookups: 2_000, starts: 2 };
+const FULL = { vouchers: 1_000, rounds: 9, milliseconds: 1500, alone: 500, samples: 9, repeats: 11, times: 320, lookups: 20_000, starts: 9 };
+const QUICK = { vouchers: 200, rounds: 3, milliseconds: 250, alone: 100, samples: 2, repeats: 3, times: 48, lookups: 2_000, starts: 2 };
 const CONNECTIONS = 8;
 
 const PASS_ROW = { key: "pass", title: "repeat with a pass", route: { pass: { ttl: 3600 } } };
@@ -38,7 +39,8 @@ export async function measure({ drill, quick, say }) {
     const facilitator = await part(startFacilitator(chain));
     const origin = await part(startOrigin());
     const load = await part(startLoad());
-    const { taken, refused } = await acceptedRows(origin, facilitator, [...PAID_ROWS, PASS_ROW]);
+    const byChannel = channelRows();
+    const { taken, refused } = await acceptedRows(origin, facilitator, [...PAID_ROWS, PASS_ROW, ...byChannel]);
     const prices_ = document(facilitator.url, taken);
     const [gate, usual, plain] = [
       await part(ours(origin.url, prices_)), await part(hono(origin.url, facilitator.url)), await part(proxy(origin.url)),
@@ -76,6 +78,19 @@ export async function measure({ drill, quick, say }) {
     ];
     const paid = await payments({ chain, facilitator, rows: sellers, samples: much.samples });
 
+    let channels;
+    if (byChannel.every((row) => taken.includes(row))) {
+      say("Payments by channel");
+      const [, one, hundred] = byChannel;
+      const repeated = await repeats({ chain, gate, facilitator, rounds: much.rounds });
+      const runs = [
+        await many({ chain, gate, row: one, channels: 1, payments: much.vouchers }),
+        await many({ chain, gate, row: hundred, channels: much.vouchers / 10, payments: much.vouchers }),
+      ];
+      const exact = await exactCost({ chain, gate, facilitator, samples: much.vouchers / 20 });
+      channels = { repeats: repeated, costs: { ...(await costs({ chain, facilitator, runs, price: PRICE_UNITS })), exact } };
+    }
+
     say("Memory");
     const memory = await memoryRows({ chain, gate, usual, plain });
     for (const worker of [gate, usual, plain]) await worker.stop();
@@ -101,7 +116,7 @@ export async function measure({ drill, quick, say }) {
     });
     return {
       quick, when: new Date().toISOString(), machine: machine(), much, connections: CONNECTIONS, refused,
-      free, freeAlone, unpaid, pass, paid, memory, check, table, size: bundleSize(BUILD), start,
+      free, freeAlone, unpaid, pass, paid, channels, memory, check, table, size: bundleSize(BUILD), start,
     };
   } finally {
     await stop();

@@ -41,6 +41,7 @@ function sections(results, svg) {
     "In brackets: calls to the facilitator before the answer was there.",
     paidTable(results.paid),
     ...(refused.length > 0 ? [`Not measured, since the price document does not know the setting: ${refused.join("; ")}.`] : []),
+    ...(results.channels ? channelSections(results.channels) : []),
     "## Edge check of one payment",
     `Header to verdict: base64, JSON, EIP-712 digest, recovery. ${results.check.what === "cpu" ? "Time on a processor of workerd" : "Wall time"}.`,
     table(["", "µs", "/ ours"], ["ours", "noble", "viem"].map((who) => [
@@ -74,6 +75,23 @@ function paidTable(paid) {
   const names = Object.keys(paid[delays[0]]);
   return table(["", ...delays.map((delay) => `+${delay} ms`)], names.map((name) =>
     [paid[delays[0]][name].title, ...delays.map((delay) => `${number(paid[delay][name].milliseconds)} (${paid[delay][name].calls})`)]));
+}
+
+function channelSections({ repeats, costs }) {
+  const names = { free: "free path", voucher: "paid by voucher", slow: "paid by voucher, facilitator +150 ms", exact: "known payer, `exact`" };
+  const count = (value) => value.toLocaleString("en");
+  const titles = { one: (run) => `${count(run.payments)} on one channel`, hundred: (run) => `${count(run.payments)} on ${count(run.channels)} channels`, exact: (run) => `${count(run.payments)} of a known payer by \`exact\`` };
+  return [
+    "## Payments by channel",
+    "One answer at a time; the origin takes 5 ms.",
+    table(["", "median, ms", "/ free path"], Object.entries(names).map(([who, name]) =>
+      [name, number(repeats[who].milliseconds), number(medianRatio(repeats[who].series, repeats.free.series))])),
+    "From the deposit until all is claimed and settled; a channel's payments come one after the other, the origin answers at once.",
+    table(["payments", "facilitator calls", "transactions", "gas per payment", "payments/s", "median, ms"], Object.entries(titles).map(([key, title]) => {
+      const run = costs[key];
+      return [title(run), count(run.calls), count(run.transactions), number(run.gasPerPayment), number(run.perSecond), number(run.milliseconds)];
+    })),
+  ];
 }
 
 function table(head, rows) {

@@ -1,8 +1,12 @@
 // A local chain that looks like Base Sepolia: anvil, with TestUSDC at the address of USDC there, Permit2 and the x402
 // contracts at theirs.
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { createTestClient, createWalletClient, http, parseAbi, publicActions } from "viem";
-import { nonceManager, privateKeyToAccount } from "viem/accounts";
+import { privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
+import { createNonceManager, jsonRpc } from "viem/nonce";
 import { start } from "../tools.mjs";
 import { keys, payer } from "./accounts.mjs";
 import { compiled, permit2 } from "./contracts.mjs";
@@ -46,20 +50,26 @@ async function construct(chain, address, creationCode) {
   await chain.setCode({ address, bytecode: data });
 }
 
-/** Starts the chain (port 0: any), places the contracts and gives the payer 1,000 USDC. */
-export async function startChain({ port }) {
-  const { anvil, url } = await startAnvil(port);
-  const chain = createTestClient({ mode: "anvil", chain: baseSepolia, transport: http(url), pollingInterval: 50 }).extend(publicActions);
+/**
+ * Starts the chain (port 0: any), places the contracts and gives the payer 1,000 USDC. With `folder` it is kept there and
+ * goes on where it ended; other contracts begin another chain.
+ */
+export async function startChain({ port, folder }) {
   const code = compiled();
-  for (const [name, address] of Object.entries(places)) await chain.setCode({ address, bytecode: code[name] });
-  await construct(chain, PERMIT2, permit2().creationCode);
+  const { anvil, url } = await startAnvil(port, folder && fileFor(code, folder));
+  const chain = createTestClient({ mode: "anvil", chain: baseSepolia, transport: http(url), pollingInterval: 50 }).extend(publicActions);
+  const isNew = (await chain.getCode({ address: PERMIT2 })) === undefined;
+  if (isNew) {
+    for (const [name, address] of Object.entries(places)) await chain.setCode({ address, bytecode: code[name] });
+    await construct(chain, PERMIT2, permit2().creationCode);
+  }
 
-  const wallet = createWalletClient({ account: privateKeyToAccount(keys.minter, { nonceManager }), chain: baseSepolia, transport: http(url) });
+  const wallet = createWalletClient({ account: privateKeyToAccount(keys.minter, { nonceManager: createNonceManager({ source: jsonRpc() }) }), chain: baseSepolia, transport: http(url) });
   const mint = async (to, value) => {
     const hash = await wallet.writeContract({ address: USDC, abi: tokenAbi, functionName: "mint", args: [to, value] });
     await chain.waitForTransactionReceipt({ hash });
   };
-  await mint(payer.address, 1_000_000_000n);
+  if (isNew) await mint(payer.address, 1_000_000_000n);
   /** Lets Permit2 move the account's money: once for all payments. Without gas money it gets some. */
   const approvePermit2 = async (account, value = 2n ** 256n - 1n) => {
     if ((await chain.getBalance({ address: account.address })) === 0n) await chain.setBalance({ address: account.address, value: 10n ** 18n });
@@ -75,14 +85,27 @@ export async function startChain({ port }) {
     await chain.waitForTransactionReceipt({ hash });
   };
   const balanceOf = (address) => chain.readContract({ address: USDC, abi: tokenAbi, functionName: "balanceOf", args: [address] });
-  return { url, chain, mint, transfer, approvePermit2, balanceOf, stop: () => anvil.kill() };
+  const stop = () => new Promise((resolve) => {
+    if (anvil.exitCode !== null || anvil.signalCode !== null) return resolve();
+    anvil.removeAllListeners("exit").once("exit", resolve);
+    anvil.kill();
+  });
+  return { url, chain, mint, transfer, approvePermit2, balanceOf, stop };
 }
 
-/** Starts anvil and waits until it says where it listens. */
-function startAnvil(port) {
+/** Where a chain with these contracts is kept. */
+function fileFor(code, folder) {
+  mkdirSync(folder, { recursive: true });
+  const version = createHash("sha256").update(JSON.stringify([code, permit2()])).digest("hex").slice(0, 16);
+  return join(folder, `${version}.json`);
+}
+
+/** Starts anvil and waits until it says where it listens. It writes `file` at its end, and now and then. */
+function startAnvil(port, file) {
   return new Promise((resolve, reject) => {
     const lines = [];
-    const anvil = start("anvil", ["--port", String(port), "--chain-id", String(baseSepolia.id)], {
+    const kept = file ? ["--state", file, "--state-interval", "10"] : [];
+    const anvil = start("anvil", ["--port", String(port), "--chain-id", String(baseSepolia.id), ...kept], {
       onLine: (line) => {
         const [, address] = line.match(/^Listening on (.+)$/) ?? [];
         if (address) resolve({ anvil, url: `http://${address}` });

@@ -7,9 +7,11 @@ import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
 import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
 import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
 import { createWalletClient, http, publicActions } from "viem";
-import { nonceManager, privateKeyToAccount } from "viem/accounts";
+import { privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
+import { createNonceManager, jsonRpc } from "viem/nonce";
 import { keys } from "./accounts.mjs";
+import { approvalSponsor } from "./sponsor.mjs";
 
 /**
  * Starts it. `onCall(operation, body, request)` sees each call and may answer in its place by returning
@@ -19,7 +21,7 @@ import { keys } from "./accounts.mjs";
  * undefined: it does not.
  */
 export async function startFacilitator({ port, chainUrl, authorizer = keys.receiverAuthorizer, onCall = () => undefined, onSupported = (supported) => supported }) {
-  const account = privateKeyToAccount(keys.facilitator, { nonceManager });
+  const account = privateKeyToAccount(keys.facilitator, { nonceManager: createNonceManager({ source: jsonRpc() }) });
   const client = createWalletClient({ account, chain: baseSepolia, transport: http(chainUrl), pollingInterval: 50 }).extend(publicActions);
   const signer = toFacilitatorEvmSigner(
     {
@@ -38,6 +40,7 @@ export async function startFacilitator({ port, chainUrl, authorizer = keys.recei
     .register("eip155:84532", new UptoEvmScheme(signer))
     .register("eip155:84532", new BatchSettlementEvmScheme(signer, authorizer && privateKeyToAccount(authorizer)))
     .registerExtension({ key: "eip2612GasSponsoring" })
+    .registerExtension(approvalSponsor(client, signer))
     .registerV1("base-sepolia", new ExactEvmSchemeV1(signer));
 
   const server = createServer(async (request, response) => {

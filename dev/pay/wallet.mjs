@@ -28,8 +28,8 @@ const tokenAbi = parseAbi([
 export async function openWallet({ key = keys.payer, rpc = `http://127.0.0.1:${configured.chain}` }) {
   const account = accountOf(key);
   const chain = createPublicClient({ chain: baseSepolia, transport: http(rpc), pollingInterval: 200 });
-  // A local chain begins anew at each start. Its channels must not be taken for those of the one before, by us or by the
-  // server: the salt, which tells channels of the same two parties apart, is the chain's first block.
+  // A local chain may begin anew. Its channels must not be taken for those of the one before, by us or by the server: the
+  // salt, which tells channels of the same two parties apart, is the chain's first block.
   const salt = (await chain.getBlock({ blockNumber: 0n }).catch(() => fail(`the chain at ${rpc} cannot be read. Is npm start running?`))).hash;
   const storage = new FileClientChannelStorage({ directory: join(process.env.X402_EDGE_STATE ?? join(root, ".wrangler", "state"), "channels") });
   const channels = new BatchSettlementEvmScheme(toClientEvmSigner(account, chain), { storage, salt });

@@ -42,7 +42,7 @@ pub struct Claim {
 
 impl Claim {
     /// What an account has to claim.
-    pub(super) fn of(account: &Account, urgent: bool) -> Self {
+    pub fn of(account: &Account, urgent: bool) -> Self {
         let channel = &account.channel;
         Self {
             config: channel.channel_config.clone(),
@@ -76,6 +76,8 @@ pub struct Bringing {
     pub claim: Claim,
     /// Whom to ask.
     pub means: Means,
+    /// The chain has credited it already, with a refund: it is only to be paid out.
+    pub credited: bool,
 }
 
 /// A claim that waits.
@@ -105,6 +107,12 @@ impl Pending {
             }
             _ => Self { claim, at: now.plus(gather).0, failures: 0, claimed: false, doubtful: false },
         }
+    }
+
+    /// The same once the chain has credited so much in all: its channel is told.
+    #[must_use]
+    pub fn credited(self, total: Uint256, now: UnixTime) -> Self {
+        if self.claim.total <= total { Self { claimed: true, at: now.0, ..self } } else { self }
     }
 
     /// The same after another failure.
@@ -144,6 +152,12 @@ impl Till {
             settle_at: 0,
             failures: 0,
         }
+    }
+
+    /// The same once something was credited that others may join.
+    #[must_use]
+    pub fn owing(self, now: UnixTime) -> Self {
+        if self.settle_at == 0 { Self { settle_at: now.plus(GATHER_SECONDS).0, ..self } } else { self }
     }
 
     /// The same after another failure to settle.

@@ -59,7 +59,7 @@ pub struct Teller<'a, S, F, H, L> {
 type Row = (String, Pending);
 
 impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, L> {
-    /// A channel brings a claim.
+    /// A channel brings a claim, or one that is credited already.
     pub fn take(&self, bringing: &Bringing) -> Result<(), S::Error> {
         let Ok(network) = bringing.means.network.parse::<Network>() else { return Ok(()) };
         let fresh = Till::of(bringing);
@@ -67,10 +67,18 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
             Some(known) => Till { means: bringing.means.clone(), ..known },
             None => fresh,
         };
-        self.store.keep_till(&till)?;
+        let now = self.host.now();
         let channel = bringing.claim.channel_id(network);
         let known = self.store.load(&channel)?;
-        self.store.save(&channel, &Pending::brought(bringing.claim.clone(), known, self.host.now()))
+        if bringing.credited {
+            self.store.keep_till(&till.owing(now))?;
+            return match known {
+                Some(known) => self.store.save(&channel, &known.credited(bringing.claim.total, now)),
+                None => Ok(()),
+            };
+        }
+        self.store.keep_till(&till)?;
+        self.store.save(&channel, &Pending::brought(bringing.claim.clone(), known, now))
     }
 
     /// Does what is due.

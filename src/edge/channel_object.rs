@@ -21,8 +21,8 @@ use crate::{
     books::write_channels,
     chain,
     channels::{
-        Account, Asked, Bringing, ChannelLine, Command, Due, Move, MoveKind, Reply, Seen, apply, on_alarm, till_name,
-        wake,
+        Account, Asked, Bringing, ChannelLine, Claim, Command, Due, Means, Move, MoveKind, Reply, Seen, apply,
+        on_alarm, till_name, wake,
     },
     claims::Teller,
     evm::{Hash32, Signer},
@@ -84,7 +84,15 @@ impl DurableObject for ChannelObject {
             ChannelMessage::Channel { id, command } => {
                 let mut bytes = [0; 32];
                 hex::decode_to_slice(&id, &mut bytes).map_err(|error| worker::Error::RustError(error.to_string()))?;
+                let refunding = match &command {
+                    Command::Refunded { .. } => self.store.kept()?.account.filter(Account::is_claimable),
+                    _ => None,
+                };
                 let reply = self.tell(&bytes, command)?;
+                if let (Reply::Done, Some(account)) = (&reply, refunding) {
+                    // What was charged was claimed with the refund.
+                    self.bring(Claim::of(&account, false), account.means, true).await;
+                }
                 self.schedule().await?;
                 Response::from_json(&reply)
             }
@@ -210,15 +218,7 @@ impl ChannelObject {
             self.keep(Some(&before), after, write_at)?;
         }
         if let Some(claim) = claim {
-            let till = till_name(&means.network, &claim.config);
-            let bringing = Bringing { claim, means: means.clone() };
-            let told = match ledger(&self.env) {
-                Some(stub) => stub.bring(&till, bringing).await.is_ok(),
-                None => false,
-            };
-            if !told {
-                Host.fault("channels: a till cannot be reached; it is told again");
-            }
+            self.bring(claim, means.clone(), false).await;
         }
         if look {
             let id = format!("0x{}", hex::encode(before.channel.channel_id));
@@ -237,6 +237,18 @@ impl ChannelObject {
             }
         }
         Ok(())
+    }
+
+    /// Tells the till. Where it cannot be reached a claim is told again; what is credited is paid out with the next one.
+    async fn bring(&self, claim: Claim, means: Means, credited: bool) {
+        let till = till_name(&means.network, &claim.config);
+        let told = match ledger(&self.env) {
+            Some(stub) => stub.bring(&till, Bringing { claim, means, credited }).await.is_ok(),
+            None => false,
+        };
+        if !told {
+            Host.fault("channels: a till cannot be reached; it is told again");
+        }
     }
 
     async fn work_till(&self) -> Result<()> {

@@ -9,11 +9,10 @@ import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { keys } from "../../dev/local/accounts.mjs";
 import { BATCH_SETTLEMENT, ERC3009_DEPOSIT_COLLECTOR, PERMIT2_DEPOSIT_COLLECTOR, USDC, startChain } from "../../dev/local/chain.mjs";
 import { startFacilitator } from "../../dev/local/facilitator.mjs";
-import { settlementAbi, settlementOf } from "./channels.mjs";
+import { highS, settlementAbi, settlementOf } from "./channels.mjs";
 import { DELAY, PRICE, startShop } from "./official-server.mjs";
 
 const DOMAIN = { name: "x402 Batch Settlement", version: "1", chainId: 84532, verifyingContract: BATCH_SETTLEMENT };
-const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const newAccount = () => privateKeyToAccount(generatePrivateKey());
 const delegate = privateKeyToAccount(keys.receiverAuthorizer);
 const stranger = newAccount();
@@ -187,12 +186,6 @@ describe("the settlement contract", () => {
     assert.deepEqual(await channel.state(), { balance: 400n, totalClaimed: 0n, withdrawal: 0n, withdrawRequestedAt: 0, refundNonce: 2n });
   });
 });
-
-/** The same signature with the other s, which recovers to the same address. */
-function highS(signature) {
-  const [r, s, v] = [signature.slice(2, 66), BigInt(`0x${signature.slice(66, 130)}`), parseInt(signature.slice(130), 16)];
-  return `0x${r}${(ORDER - s).toString(16).padStart(64, "0")}${(v === 27 ? 28 : 27).toString(16)}`;
-}
 
 async function newBuyer(options) {
   const payer = newAccount();

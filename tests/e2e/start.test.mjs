@@ -74,6 +74,17 @@ describe("npm start", () => {
       assert.match(metered.text(), /approved +Permit2/);
       assert.match(metered.text(), /charged +0\.0008 USDC/);
       assert.match(metered.text(), /three two one/);
+      const many = runScript("pay", [`${site}/quote`, "--times", "30"], variables);
+      assert.equal(await many.ended, 0, many.text());
+      assert.match(many.text(), /30 of 30 calls answered/);
+      assert.match(many.text(), /in all +0\.003 USDC/);
+      assert.match(many.text(), /in channel +0\.007 USDC of 0\.01 USDC left/);
+      const back = runScript("pay", [`${site}/quote`, "--refund"], variables);
+      assert.equal(await back.ended, 0, back.text());
+      assert.match(back.text(), /refunded +0\.007 USDC/);
+      const streamed = runScript("pay", [`${site}/generate`, "--data", '{"prompt": "one two", "stream": true}'], variables);
+      assert.equal(await streamed.ended, 0, streamed.text());
+      assert.match(streamed.text(), /"usage":\{"input_tokens":2,"output_tokens":4\}/);
       const free = runScript("pay", [`${site}/`], variables);
       assert.equal(await free.ended, 1);
       assert.match(free.text(), /asks for no payment/);

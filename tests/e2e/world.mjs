@@ -13,8 +13,11 @@ import { startMiniflare } from "./workers.mjs";
 export { USDC, merchant };
 export const NETWORK = "eip155:84532";
 
-/** Starts all of it. `prices(facilitatorUrl, chainUrl)` makes the document; `world.onCall` looks into the facilitator. */
-export async function startWorld({ prices = everythingUnder, worker = {} } = {}) {
+/**
+ * Starts all of it. `prices(facilitatorUrl, chainUrl)` makes the document; `world.onCall` looks into the facilitator.
+ * `worker` and `services` are more options of Miniflare and of the facilitator.
+ */
+export async function startWorld({ prices = everythingUnder, worker = {}, services = {} } = {}) {
   const parts = [];
   const stop = async () => {
     for (const part of parts.reverse()) await part.stop();
@@ -35,7 +38,7 @@ export async function startWorld({ prices = everythingUnder, worker = {} } = {})
       return world.onCall?.(operation, body);
     };
     const chain = await part(startChain({ port: 0 }));
-    const facilitator = await part(startFacilitator({ port: 0, chainUrl: chain.url, onCall }));
+    const facilitator = await part(startFacilitator({ port: 0, chainUrl: chain.url, onCall, ...services }));
     const site = await part(startSite());
     const document = prices(facilitator.url, chain.url);
     const gate = await part(startMiniflare({ prices: document, originUrl: site.url, ...worker }));
