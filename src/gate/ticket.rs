@@ -109,13 +109,16 @@ impl Ticket {
         payment_id(&self.object, self.nonce.as_deref().unwrap_or_default())
     }
 
-    /// The answer is still on its way to the client.
-    pub async fn delivering(&self, ledger: &impl Ledger) -> Result<(), LedgerDown> {
+    /// The answer is still on its way to the client. False where the hold has ended.
+    pub async fn delivering(&self, ledger: &impl Ledger) -> Result<bool, LedgerDown> {
         let hold = self.hold;
-        match self.nonce {
-            Some(_) => self.tell(ledger, |hold| Command::Delivering { hold }).await.map(drop),
-            None => ledger.channel(&self.object, channels::Command::Delivering { hold }).await.map(drop),
-        }
+        Ok(match self.nonce {
+            Some(_) => self.tell(ledger, |hold| Command::Delivering { hold }).await? == Reply::Done,
+            None => {
+                let delivering = channels::Command::Delivering { hold };
+                ledger.channel(&self.object, delivering).await? == channels::Reply::Done
+            }
+        })
     }
 
     /// The answer's way to the client has ended; `whole`: with all of it.
