@@ -168,9 +168,8 @@ impl ChannelObject {
         };
         let may_be_lost = match &command {
             // A hold by which nothing was moved yet.
-            Command::Present(_) => true,
+            Command::Present(_) | Command::Delivering { .. } | Command::Delivered { .. } => true,
             Command::Release { touched, .. } => !touched,
-            Command::Delivering { .. } | Command::Delivered { .. } => true,
             Command::Settling { .. }
             | Command::Charge { .. }
             | Command::Refunded { .. }
