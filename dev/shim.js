@@ -12,18 +12,34 @@ export default {
     const headers = lines(request.headers);
     worker.awake();
     const said = worker.atOnce(request, headers);
-    if (said === undefined) {
-      const answer = worker.fetch(request, headers, env, context);
-      // A payment that has begun is finished, also when its client has gone.
-      context.waitUntil(answer.catch(() => {}));
-      return answer;
-    }
-    return said.startsWith("\n") ? relay(said.slice(1), request, env) : response(said);
+    if (said !== undefined) return done(said, request, env);
+    return worker.isNew() ? first(request, headers, env, context) : whole(request, headers, env, context);
   },
   scheduled(event, env, context) {
     return worker.scheduled(event, env, context);
   },
 };
+
+/** Sends what was said at once. */
+const done = (said, request, env) => (said.startsWith("\n") ? relay(said.slice(1), request, env) : response(said));
+
+/** A request that takes all the gate. */
+function whole(request, headers, env, context) {
+  worker.awake();
+  const answer = worker.fetch(request, headers, env, context);
+  // A payment that has begun is finished, also when its client has gone.
+  context.waitUntil(answer.catch(() => {}));
+  return answer;
+}
+
+/** A request to an isolate that has not read its prices yet. */
+async function first(request, headers, env, context) {
+  worker.awake();
+  await worker.getReady(request.url, env, context);
+  worker.awake();
+  const said = worker.atOnce(request, headers);
+  return said === undefined ? whole(request, headers, env, context) : done(said, request, env);
+}
 
 /** A line for each name and one for its value. */
 function lines(headers) {

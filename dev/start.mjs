@@ -38,7 +38,7 @@ try {
 
   step("Writing examples/prices.json into the local KV");
   const example = readFileSync(join(root, "examples", "prices.json"), "utf8");
-  const document = example.replace("http://127.0.0.1:8403", url(configured.facilitator));
+  const document = example.replace("http://127.0.0.1:8403", url(configured.facilitator)).replace("http://127.0.0.1:8405", url(configured.chain));
   run("wrangler", ["kv", "key", "put", "prices", document, "--binding", "PRICES", "--local", "--persist-to", state], { stdio: ["ignore", "ignore", "inherit"] });
 
   step("Starting the Worker with wrangler dev");

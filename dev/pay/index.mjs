@@ -115,12 +115,13 @@ async function pay() {
   const send = wallet.payer(offer);
   const started = performance.now();
   let [response, receipt, body] = [];
-  let [done, charged] = [0, 0n];
+  let [done, charged, queued] = [0, 0n, 0];
   while (done < options.times) {
     response = await send(url, request).catch((error) => fail(`not paid: ${error.message}${done > 0 ? ` (call ${done + 1} of ${options.times})` : ""}`));
     receipt = wallet.receiptIn(response);
     body = await response.text();
-    charged += chargedBy(response, receipt);
+    if (isQueued(receipt)) queued += 1;
+    else charged += chargedBy(response, receipt);
     if (!response.ok) break;
     done += 1;
     progress(done);
@@ -130,11 +131,13 @@ async function pay() {
     console.log(bold(`${done} of ${options.times} calls answered`) + dim(` in ${seconds.toFixed(1)} s, ${((1000 * seconds) / options.times).toFixed(1)} ms each`));
   }
   if (options.times === 1 || !response.ok) console.log(bold(`${response.status} ${response.statusText}`));
-  if (options.times > 1) say("in all", money(charged));
+  const later = queued > 0 ? dim(`${options.times > 1 ? `, and ${queued} ` : ""}settled in the background: your balance will show what was used`) : "";
+  if (options.times > 1) say("in all", money(charged) + later);
+  else if (later) say("charged", later);
   else if (receipt && (channel || receipt.amount !== undefined)) say("charged", money(charged));
   if (receipt) {
     const last = options.times > 1 ? "last one: " : "";
-    const none = receipt.errorReason ?? (charged === 0n ? "nothing was charged" : "the voucher is claimed later, with others");
+    const none = receipt.errorReason ?? (isQueued(receipt) ? "not yet" : charged === 0n ? "nothing was charged" : "the voucher is claimed later, with others");
     say("transaction", receipt.transaction ? `${last}${receipt.transaction}` : dim(`${last}none: ${none}`));
   }
   if (channel) {
@@ -155,6 +158,11 @@ async function refund() {
   say("refunded", money(BigInt(amount || 0)));
   say("transaction", transaction);
   await showBalances();
+}
+
+/** The amount, or the settlement, was not there yet when the answer left. */
+function isQueued(receipt) {
+  return receipt?.extra?.settlement === "queued";
 }
 
 /** What one answer cost. Without a word in the receipt, an `exact` payment cost its price. */

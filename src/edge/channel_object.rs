@@ -27,6 +27,7 @@ use crate::{
     claims::Teller,
     evm::{Hash32, Signer},
     facilitator::Roster,
+    json,
     ports::{Background, Clock, Journal},
 };
 
@@ -80,7 +81,7 @@ impl DurableObject for ChannelObject {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        match serde_json::from_str(&request.text().await?)? {
+        match json::read(&request.text().await?)? {
             ChannelMessage::Channel { id, command } => {
                 let mut bytes = [0; 32];
                 hex::decode_to_slice(&id, &mut bytes).map_err(|error| worker::Error::RustError(error.to_string()))?;

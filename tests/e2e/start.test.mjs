@@ -84,6 +84,7 @@ describe("npm start", () => {
       assert.match(back.text(), /refunded +0\.007 USDC/);
       const streamed = runScript("pay", [`${site}/generate`, "--data", '{"prompt": "one two", "stream": true}'], variables);
       assert.equal(await streamed.ended, 0, streamed.text());
+      assert.match(streamed.text(), /charged +settled in the background: your balance will show what was used/);
       assert.match(streamed.text(), /"usage":\{"input_tokens":2,"output_tokens":4\}/);
       const free = runScript("pay", [`${site}/`], variables);
       assert.equal(await free.ended, 1);
@@ -91,13 +92,13 @@ describe("npm start", () => {
 
       // The owner's books have every payment, once each is written.
       let rows = [];
-      for (const end = Date.now() + 60_000; rows.filter(({ state }) => state === "delivered").length < 4 && Date.now() < end;) {
+      for (const end = Date.now() + 60_000; rows.filter(({ state }) => state === "delivered").length < 5 && Date.now() < end;) {
         const ledger = runScript("ledger", ["--json", "--from", "2026-01-01"], variables);
         assert.equal(await ledger.ended, 0, ledger.text());
         rows = JSON.parse(ledger.text().replace(/^reading the local books.*$/m, ""));
       }
       // By second, so that two within one may stand either way.
-      assert.deepEqual(rows.map(({ route, amount }) => `${route} ${amount}`).sort(), ["GET /articles/:slug 10000", "/api/* 1000", "/events 20000", "/generate 800"].sort());
+      assert.deepEqual(rows.map(({ route, amount }) => `${route} ${amount}`).sort(), ["GET /articles/:slug 10000", "/api/* 1000", "/events 20000", "/generate 600", "/generate 800"].sort());
       for (const row of rows) {
         assert.match(row.transaction, /^0x[0-9a-f]{64}$/);
         assert.match(row.time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
@@ -106,7 +107,7 @@ describe("npm start", () => {
       assert.equal(await sheet.ended, 0, sheet.text());
       const [head, ...lines] = sheet.text().trim().split("\r\n");
       assert.match(head, /^time,state,host,route,method,payer,pay_to,network,asset,amount,transaction/);
-      assert.equal(lines.length, 4);
+      assert.equal(lines.length, 5);
       const later = runScript("ledger", ["--json", "--local", "--from", "2100-01-01"], variables);
       assert.equal(await later.ended, 0);
       assert.deepEqual(JSON.parse(later.text()), []);
