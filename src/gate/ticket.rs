@@ -111,14 +111,11 @@ impl Ticket {
 
     /// The answer is still on its way to the client. False where the hold has ended.
     pub async fn delivering(&self, ledger: &impl Ledger) -> Result<bool, LedgerDown> {
-        let hold = self.hold;
-        Ok(match self.nonce {
-            Some(_) => self.tell(ledger, |hold| Command::Delivering { hold }).await? == Reply::Done,
-            None => {
-                let delivering = channels::Command::Delivering { hold };
-                ledger.channel(&self.object, delivering).await? == channels::Reply::Done
-            }
-        })
+        if self.nonce.is_some() {
+            return Ok(self.tell(ledger, |hold| Command::Delivering { hold }).await? == Reply::Done);
+        }
+        let delivering = channels::Command::Delivering { hold: self.hold };
+        Ok(ledger.channel(&self.object, delivering).await? == channels::Reply::Done)
     }
 
     /// The answer's way to the client has ended; `whole`: with all of it.

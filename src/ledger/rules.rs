@@ -58,13 +58,12 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
                 payment.lease_until = now.0 + QUEUED_SECONDS;
             })
         }
-        (Some(payment), Command::Queue { .. }) => (Some(payment), Reply::Stale),
         (Some(mut payment), Command::Forgive { hold }) if matches!(payment.state, State::Held | State::Serving) => {
             // Nobody is to pay for what has left.
             payment.ahead = None;
             close(payment, hold, Outcome::Released, now)
         }
-        (Some(payment), Command::Forgive { .. }) => (Some(payment), Reply::Stale),
+        (Some(payment), Command::Queue { .. } | Command::Forgive { .. }) => (Some(payment), Reply::Stale),
         (Some(payment), Command::Close { hold, outcome }) => close(payment, hold, *outcome, now),
         // What is used shows when the answer has ended: the origin is still at work, and the answer is leaving.
         (Some(payment), Command::Delivering { hold }) if payment.state == State::Serving && payment.set_aside => {
