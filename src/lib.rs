@@ -14,6 +14,7 @@
 
 pub mod client;
 pub mod evm;
+pub mod json;
 pub mod metering;
 pub mod money;
 pub mod network;

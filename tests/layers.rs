@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 const ROOMS: &[(&str, &[&str])] = &[
     ("client", &[]),
     ("evm", &[]),
+    ("json", &[]),
     ("money", &["evm"]),
     ("network", &[]),
     ("metering", &["money"]),
@@ -21,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ports", &["channels", "client", "ledger", "time"]),
     ("prices", &["client", "evm", "metering", "money", "network", "time", "schemes", "transports", "x402"]),
     ("chain", &["evm", "money", "ports", "schemes", "x402"]),
-    ("facilitator", &["evm", "money", "network", "time", "schemes", "x402", "ports", "chain"]),
+    ("facilitator", &["evm", "json", "money", "network", "time", "schemes", "x402", "ports", "chain"]),
     // The ledger's work with facilitators.
     ("settlement", &["time", "x402", "ledger", "ports", "facilitator"]),
     // The same with what channels owe.
@@ -59,6 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "edge",
         &[
+            "json",
             "chain",
             "channels",
             "claims",

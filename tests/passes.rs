@@ -593,3 +593,22 @@ fn however_commands_are_mixed_no_use_is_taken_twice() {
         })
         .unwrap();
 }
+
+#[test]
+fn who_has_a_pass_of_this_host_may_have_free_requests_elsewhere() {
+    let mut shop = document();
+    shop["routes"]["/extras"] = json!({"price": "$1", "quota": {"requests": 2, "per": "payer"}});
+    let world = put(world(), &shop);
+    let token = bought(&world, FakeRequest::get(ARTICLE));
+    let asks = |token: &str| status(&world, &get("https://shop.example/extras", token));
+    assert_eq!([asks(&token), asks(&token), asks(&token)], [200, 200, 402]);
+    assert_eq!(status(&world, &FakeRequest::get("https://shop.example/extras")), 402, "nobody without one");
+    let mut tampered = token.clone();
+    tampered.replace_range(token.len() - 2.., "AA");
+    assert_eq!(asks(&tampered), 402);
+    // On the next day they are there again, if the pass still is.
+    world.later(3599);
+    assert_eq!(asks(&token), if (NOW + 3599) / 86_400 > NOW / 86_400 { 200 } else { 402 });
+    world.later(1);
+    assert_eq!(asks(&token), 402);
+}

@@ -485,7 +485,7 @@ fn each_other_mistake_is_told_with_its_place() {
         ),
         (
             json!({"routes": {"/x": {"price": "1", "quota": {"requests": 5, "per": "day"}}}}),
-            "/routes/~1x/quota/per: expected \"ip\" or \"verifiedBot\" (found \"day\")",
+            "/routes/~1x/quota/per: expected \"ip\" or \"verifiedBot\" or \"payer\" (found \"day\")",
         ),
         (
             json!({"routes": {"/x": {"price": "1", "challenge": 401}}}),

@@ -124,6 +124,11 @@ impl Known {
         });
     }
 
+    /// Whether nothing has been found yet.
+    pub(super) fn is_none() -> bool {
+        KNOWN.with_borrow(Option::is_none)
+    }
+
     /// Does something with it, if a request to `url` can be served by it.
     pub(super) fn with<T>(url: &str, work: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
         KNOWN.with_borrow(|known| known.as_ref().filter(|known| !(known.by_dns && has_no_origin(url))).and_then(work))

@@ -8,6 +8,7 @@ use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 use crate::{
     channels::{Account, ChannelLine, Move, Pending, Till},
     claims::TillStore,
+    json,
     time::UnixTime,
 };
 
@@ -102,7 +103,7 @@ impl ChannelStore {
             Some(sql) => {
                 let rows: Vec<Stored> = sql.exec("SELECT account, write_at FROM channel", None)?.to_array()?;
                 match rows.first() {
-                    Some(row) => Kept { account: Some(serde_json::from_str(&row.account)?), write_at: row.write_at },
+                    Some(row) => Kept { account: Some(json::read(&row.account)?), write_at: row.write_at },
                     None => Kept::default(),
                 }
             }
@@ -159,7 +160,7 @@ impl ChannelStore {
         let query = "SELECT CAST(id AS TEXT) AS key, kept AS text FROM outbox ORDER BY id LIMIT ?";
         let rows: Vec<Row> = sql.exec(query, vec![integer(LINES_AT_ONCE)?])?.to_array()?;
         let last = rows.last().and_then(|row| row.key.parse().ok()).unwrap_or(0);
-        let outgoing = rows.iter().map(|row| Ok(serde_json::from_str(&row.text)?)).collect::<Result<_>>()?;
+        let outgoing = rows.iter().map(|row| Ok(json::read(&row.text)?)).collect::<Result<_>>()?;
         Ok((outgoing, last))
     }
 
@@ -236,7 +237,7 @@ impl ChannelStore {
     fn text<T: DeserializeOwned>(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Option<T>> {
         let Some(sql) = self.reading()? else { return Ok(None) };
         let rows: Vec<Text> = sql.exec(query, values)?.to_array()?;
-        Ok(rows.first().map(|row| serde_json::from_str(&row.text)).transpose()?)
+        Ok(rows.first().map(|row| json::read(&row.text)).transpose()?)
     }
 }
 
@@ -273,7 +274,7 @@ impl TillStore for ChannelStore {
         let query = "SELECT channel AS key, pending AS text FROM claims WHERE at <= ? ORDER BY at LIMIT ?";
         let values = vec![integer(now.0)?, integer(u64::try_from(at_most).unwrap_or(u64::MAX))?];
         let rows: Vec<Row> = sql.exec(query, values)?.to_array()?;
-        rows.into_iter().map(|Row { key, text }| Ok((key, serde_json::from_str(&text)?))).collect()
+        rows.into_iter().map(|Row { key, text }| Ok((key, json::read(&text)?))).collect()
     }
 
     fn note(&self, moved: &Move) -> Result<()> {

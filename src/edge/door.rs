@@ -4,12 +4,12 @@
 
 #![expect(unreachable_pub, reason = "wasm-bindgen exports what is public")]
 
-use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::Response;
 use worker::{Context, Env, worker_sys};
 
 use super::{
-    bindings::{Known, known_pass_keys},
+    bindings::{Bindings, Known, known_pass_keys, pass_keys},
     host::Host,
     origin::FetchedAnswer,
     prices_kv,
@@ -34,6 +34,23 @@ thread_local! {
 #[wasm_bindgen]
 #[expect(clippy::missing_const_for_fn, reason = "wasm-bindgen exports none that are const")]
 pub fn awake() {}
+
+/// Whether this isolate has not read bindings and prices yet: [`get_ready`] first.
+#[wasm_bindgen(js_name = isNew)]
+pub fn is_new() -> bool {
+    Known::is_none()
+}
+
+/// Reads what [`at_once`] needs to know. Apart from [`fetch`], since what a function needs is compiled when it is first
+/// called, and the whole gate takes longer than all else here.
+#[wasm_bindgen(js_name = getReady)]
+pub async fn get_ready(url: String, env: Env, context: worker_sys::Context) {
+    let Ok(bindings) = Bindings::read(env.unchecked_ref(), &url) else { return };
+    let context = Context::new(context);
+    let prices = prices_kv::current(&env, |work| context.wait_until(work)).await;
+    pass_keys(env.unchecked_ref(), &prices);
+    Known::keep(&bindings);
+}
 
 /// What can be said at once. Nothing: call [`fetch`]. Else lines: either an empty one and what [`forwarded`] writes, or
 /// an answer, as [`lines_of`] writes it.

@@ -17,7 +17,7 @@ use super::{
     roster,
 };
 use crate::{
-    books,
+    books, json,
     ledger::{apply_to_budget, apply_to_passes, identify},
     ports::{Clock, Journal},
     settlement::Clerk,
@@ -56,7 +56,7 @@ impl DurableObject for LedgerObject {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let (nonce, command, within) = match serde_json::from_str(&request.text().await?)? {
+        let (nonce, command, within) = match json::read(&request.text().await?)? {
             Message::Payment { nonce, command, within } => (nonce, command, within),
             Message::Identifier(command) => {
                 let (known, reply) = identify(self.store().identified()?, command, Host.now());

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
 use crate::{
+    json,
     ledger::{Budget, Entry, Identified, Payment, Slices, Standing, entry, wake},
     settlement::PaymentStore,
     time::UnixTime,
@@ -59,7 +60,7 @@ impl LedgerStore {
     pub(super) fn outbox(&self) -> Result<Vec<(String, Entry)>> {
         let rows =
             self.rows("SELECT nonce AS key, entry AS json FROM outbox LIMIT ?", vec![integer(ENTRIES_AT_ONCE)?])?;
-        rows.into_iter().map(|Kept { json, .. }| Ok((json.clone(), serde_json::from_str(&json)?))).collect()
+        rows.into_iter().map(|Kept { json, .. }| Ok((json.clone(), json::read(&json)?))).collect()
     }
 
     /// These have reached the books. Where a newer entry has come meanwhile, it stays.
@@ -100,7 +101,7 @@ impl LedgerStore {
     /// What a table of one row keeps.
     fn only<T: DeserializeOwned>(&self, table: &str) -> Result<Option<T>> {
         let kept = self.rows(&format!("SELECT '' AS key, {table} AS json FROM {table}"), vec![])?.pop();
-        Ok(kept.map(|kept| serde_json::from_str(&kept.json)).transpose()?)
+        Ok(kept.map(|kept| json::read(&kept.json)).transpose()?)
     }
 
     fn keep_only(&self, table: &str, keep_until: u64, value: &impl Serialize) -> Result<()> {
@@ -161,7 +162,7 @@ impl PaymentStore for LedgerStore {
     fn load(&self, nonce: &str) -> Result<Option<Payment>> {
         let query = "SELECT nonce AS key, payment AS json FROM payments WHERE nonce = ?";
         let kept = self.rows(query, vec![nonce.into()])?.pop();
-        Ok(kept.map(|kept| serde_json::from_str(&kept.json)).transpose()?)
+        Ok(kept.map(|kept| json::read(&kept.json)).transpose()?)
     }
 
     fn save(&self, nonce: &str, payment: &Payment) -> Result<()> {
@@ -184,7 +185,7 @@ impl PaymentStore for LedgerStore {
     fn due(&self, now: UnixTime) -> Result<Vec<(String, Payment)>> {
         let query = "SELECT nonce AS key, payment AS json FROM payments WHERE wake <= ? ORDER BY wake LIMIT 100";
         let rows = self.rows(query, vec![integer(now.0)?])?;
-        rows.into_iter().map(|Kept { key, json }| Ok((key, serde_json::from_str(&json)?))).collect()
+        rows.into_iter().map(|Kept { key, json }| Ok((key, json::read(&json)?))).collect()
     }
 
     fn standing(&self) -> Result<Standing> {

@@ -9,7 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Request, RequestInit};
 
 use super::fetch::{fetch, until};
-use crate::ports::NoAnswer;
+use crate::{json, ports::NoAnswer};
 
 /// Sends a message to the object of this name, and reads its reply.
 pub(super) async fn call<T: DeserializeOwned>(
@@ -21,7 +21,7 @@ pub(super) async fn call<T: DeserializeOwned>(
     let body = serde_json::to_string(message).map_err(|_| NoAnswer::Connection)?;
     let abort = AbortController::new().map_err(|_| NoAnswer::Connection)?;
     let text = until(within, &abort, send(namespace, name, &body)).await?;
-    serde_json::from_str(&text.as_string().unwrap_or_default()).map_err(|_| NoAnswer::Connection)
+    json::read(&text.as_string().unwrap_or_default()).map_err(|_| NoAnswer::Connection)
 }
 
 async fn send(namespace: &JsValue, name: &str, body: &str) -> Result<JsValue, JsValue> {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
 use crate::{
+    json,
     ledger::{KeptPass, PASS_MARGIN_SECONDS, PassStore},
     time::UnixTime,
 };
@@ -67,7 +68,7 @@ impl PassStore for SqlPasses<'_> {
 
     fn load(&self, id: &str) -> Result<Option<KeptPass>> {
         let rows: Vec<Kept> = self.sql()?.exec("SELECT kept FROM passes WHERE id = ?", vec![id.into()])?.to_array()?;
-        Ok(rows.first().map(|row| serde_json::from_str(&row.kept)).transpose()?)
+        Ok(rows.first().map(|row| json::read(&row.kept)).transpose()?)
     }
 
     fn save(&self, id: &str, kept: &KeptPass) -> Result<()> {
@@ -79,7 +80,7 @@ impl PassStore for SqlPasses<'_> {
     fn live(&self, now: UnixTime) -> Result<Vec<KeptPass>> {
         let query = "SELECT kept FROM passes WHERE expires_at > ? ORDER BY expires_at DESC LIMIT ?";
         let rows: Vec<Kept> = self.sql()?.exec(query, vec![integer(now.0)?, MAX_LIVE.into()])?.to_array()?;
-        rows.iter().map(|row| Ok(serde_json::from_str(&row.kept)?)).collect()
+        rows.iter().map(|row| Ok(json::read(&row.kept)?)).collect()
     }
 
     fn spend(&self, nonce: &str, until: UnixTime) -> Result<bool> {

@@ -6,6 +6,7 @@ use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, d
 
 use super::host::Host;
 use crate::{
+    json,
     ports::Clock,
     prices::{Ask, History, Seen, Told},
 };
@@ -50,8 +51,7 @@ impl PriceHistoryObject {
     fn tell(&self, ask: &Ask) -> Result<Told> {
         let now = Host.now();
         let kept: Vec<Text> = self.sql().exec("SELECT history AS text FROM history", None)?.to_array()?;
-        let mut history: History =
-            kept.first().map(|row| serde_json::from_str(&row.text)).transpose()?.unwrap_or_default();
+        let mut history: History = kept.first().map(|row| json::read(&row.text)).transpose()?.unwrap_or_default();
         let mut seen = None;
         if let Some(hash) = &ask.seen {
             let mut after = history.clone();

@@ -59,7 +59,8 @@ impl Proof {
     /// Reads the JSON in the header.
     pub fn read(json: &[u8]) -> Result<Self, BadProof> {
         let malformed = BadProof("invalid_siwx_payload");
-        let json: Value = serde_json::from_slice(json).map_err(|_| malformed)?;
+        let text = std::str::from_utf8(json).map_err(|_| malformed)?;
+        let json: Value = serde_json::from_str(text).map_err(|_| malformed)?;
         let optional = |key: &str| match json.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),

@@ -11,7 +11,7 @@ use base64::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::time::UnixTime;
+use crate::{json, time::UnixTime};
 
 /// A CDP token is good for so long, and for one call.
 const JWT_SECONDS: u64 = 120;
@@ -81,7 +81,7 @@ impl Credentials {
     /// Reads the secret: an object from base URLs to keys.
     pub fn parse(text: &str) -> Result<Self, BadCredentials> {
         let written: std::collections::BTreeMap<String, Written> =
-            serde_json::from_str(text).map_err(|_| BadCredentials::Form)?;
+            json::read(text).map_err(|_| BadCredentials::Form)?;
         let read = |(url, written): (String, Written)| {
             let credential = match written {
                 Written::Bearer(token) if !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::{
+    json,
     ports::{Clock, Fetch, Journal, NoAnswer, Reply},
     x402::{FacilitatorRequest, SupportedResponse},
 };
@@ -80,7 +81,7 @@ impl<'a, F: Fetch, H: Clock + Journal> Facilitators<'a, F, H> {
 
 /// The x402 answer in a body: facilitators send refusals with 200, 400 and 500 alike.
 fn read<T: DeserializeOwned>(reply: &Reply) -> Option<T> {
-    serde_json::from_str(&reply.body).ok()
+    json::read(&reply.body).ok()
 }
 
 /// The body for a facilitator. Our messages have text keys only, so writing them as JSON cannot fail.

@@ -8,7 +8,7 @@ use crate::{
     prices::{Inquiry, Per, Quote},
 };
 
-use super::{Answer, Gate, Visit, answer::Challenge};
+use super::{Answer, Gate, Visit, answer::Challenge, passes::payer_of_pass};
 
 /// Why prices are not charged: they are only observed.
 pub(super) const OBSERVE: &str = "observe";
@@ -28,7 +28,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         origin: &O,
     ) -> Answer<O::Answer> {
         let asks_origin = quote.route.challenges_401() && visit.only_reads();
-        if !asks_origin && !self.is_within_quota(quote, inquiry).await {
+        if !asks_origin && !self.is_within_quota(quote, inquiry, visit).await {
             return challenge.unpaid().into();
         }
         match self.ask_origin(visit, origin).await {
@@ -43,16 +43,27 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     }
 
     /// Whether the request is one of its client's free ones. Whatever is not known or cannot be reached, pays.
-    async fn is_within_quota(&self, quote: &Quote<'_>, inquiry: &Inquiry<'_>) -> bool {
+    async fn is_within_quota<R: Request>(
+        &self,
+        quote: &Quote<'_>,
+        inquiry: &Inquiry<'_>,
+        visit: &Visit<'_, R>,
+    ) -> bool {
         let (Some(free), Some(counter)) = (quote.route.quota(), self.counter) else { return false };
-        let Some(client) = inquiry.client.prefix() else { return false };
-        if free.per == Per::VerifiedBot && inquiry.client.verified_bot != Some(true) {
-            return false;
-        }
+        let address = || inquiry.client.prefix().map(|prefix| prefix.to_string());
+        let client = match free.per {
+            Per::Ip => address(),
+            Per::VerifiedBot => address().filter(|_| inquiry.client.verified_bot == Some(true)),
+            Per::Payer => {
+                let keys = self.passes.keys.ok();
+                keys.and_then(|keys| payer_of_pass(keys, visit, self.host.now())).map(|payer| payer.to_lowercase())
+            }
+        };
+        let Some(client) = client else { return false };
         let route = keccak256(format!("{}\n{}", quote.route.host().unwrap_or_default(), quote.route.key()).as_bytes());
         let request = FreeRequest {
             counter: format!("{} {}", hex::encode(&route[..16]), self.host.now().0 / DAY_SECONDS),
-            client: client.to_string(),
+            client,
             requests: free.requests,
             total: free.total,
         };

@@ -6,7 +6,7 @@ use crate::{
     extensions::sign_in_with_x::{self, Proof},
     ledger::{Pass, PassCommand, PassReply, passes_name},
     origin::{Paid, paid_answer_edits, pass_forward},
-    passes::{BadKeys, Keys, PASS_HEADER, cookie_value, is_enough, opens, presented, set_cookie},
+    passes::{BadKeys, Keys, PASS_HEADER, cookie_value, is_enough, is_live, opens, presented, set_cookie},
     ports::{Clock, Counter, Fetch, HeaderEdits, Journal, Ledger, LedgerDown, Origin, OriginAnswer, Random, Request},
     prices::{Quote, Target},
     time::UnixTime,
@@ -222,11 +222,20 @@ pub(super) fn passes_brought<R: Request>(
     now: UnixTime,
 ) -> Vec<Pass> {
     let host = visit.host();
-    let (header, cookie) = (visit.request.header(PASS_HEADER), visit.request.header("Cookie"));
-    let tokens = presented(header.as_deref(), cookie.as_deref());
     let place = (host.as_str(), visit.target.path);
-    let read = tokens.into_iter().filter_map(|token| keys.read(token));
-    read.filter(|pass| opens(pass, quote, visit.table, place, now)).collect()
+    all_brought(keys, visit).into_iter().filter(|pass| opens(pass, quote, visit.table, place, now)).collect()
+}
+
+/// All passes that the request carries and that were signed here.
+fn all_brought<R: Request>(keys: &Keys, visit: &Visit<'_, R>) -> Vec<Pass> {
+    let (header, cookie) = (visit.request.header(PASS_HEADER), visit.request.header("Cookie"));
+    presented(header.as_deref(), cookie.as_deref()).into_iter().filter_map(|token| keys.read(token)).collect()
+}
+
+/// The payer of a pass that the request carries, whatever it opens: somebody who has paid at this host.
+pub(super) fn payer_of_pass<R: Request>(keys: &Keys, visit: &Visit<'_, R>, now: UnixTime) -> Option<String> {
+    let host = visit.host();
+    all_brought(keys, visit).into_iter().find(|pass| is_live(pass, visit.table, &host, now)).map(|pass| pass.payer)
 }
 
 /// What changes in the origin's answer to a request that a pass opened.

@@ -122,7 +122,8 @@ impl UsageFinder {
         self.last_key.clear();
         let ended = self.capturing.as_ref().is_some_and(|(depth, _)| *depth == self.depth);
         if let Some((_, captured)) = self.capturing.take_if(|_| ended)
-            && let Ok(usage) = serde_json::from_slice::<Value>(&captured)
+            && let Ok(text) = std::str::from_utf8(&captured)
+            && let Ok(usage) = serde_json::from_str::<Value>(text)
         {
             self.found = self.found.then(Tokens::read(&usage));
         }

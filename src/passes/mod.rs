@@ -10,4 +10,4 @@ mod token;
 
 pub use carry::{PASS_COOKIE, PASS_HEADER, cookie_value, presented, set_cookie, without_passes};
 pub use keys::{BadKeys, Keys};
-pub use scope::{is_enough, opens};
+pub use scope::{is_enough, is_live, opens};

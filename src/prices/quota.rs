@@ -25,6 +25,8 @@ pub enum Per {
     Ip,
     /// The same, of verified bots only: all others have no free requests.
     VerifiedBot,
+    /// Those of one payer, who shows a pass of this host: all others have no free requests.
+    Payer,
 }
 
 impl Per {
@@ -33,6 +35,7 @@ impl Per {
         match self {
             Self::Ip => "ip",
             Self::VerifiedBot => "verifiedBot",
+            Self::Payer => "payer",
         }
     }
 }
@@ -47,7 +50,7 @@ impl Quota {
             ));
         }
         let requests = members.read("requests", read_count, problems);
-        let per = members.get("per").map(|node| keep(node.word(&["ip", "verifiedBot"]), problems));
+        let per = members.get("per").map(|node| keep(node.word(&["ip", "verifiedBot", "payer"]), problems));
         let total = members.get("total").map(|node| keep(read_count(node), problems));
         let (requests, total) = (requests?, total.map_or(Some(None), |total| total.map(Some))?);
         if total.is_some_and(|total| total < requests) {
@@ -56,6 +59,7 @@ impl Quota {
         }
         let per = match per {
             None | Some(Some("ip")) => Per::Ip,
+            Some(Some("payer")) => Per::Payer,
             Some(Some(_)) => Per::VerifiedBot,
             Some(None) => return None,
         };

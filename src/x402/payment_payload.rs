@@ -28,7 +28,8 @@ pub enum MalformedPayload {
 impl PaymentPayload {
     /// Reads the JSON text of a payload. A key written twice counts once, the last time, as in JavaScript.
     pub fn from_json(json: &[u8]) -> Result<Self, MalformedPayload> {
-        Self::from_value(serde_json::from_slice(json).map_err(|_| MalformedPayload::Json)?)
+        let text = std::str::from_utf8(json).map_err(|_| MalformedPayload::Json)?;
+        Self::from_value(serde_json::from_str(text).map_err(|_| MalformedPayload::Json)?)
     }
 
     /// Reads a payload that is JSON already.
