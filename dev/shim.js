@@ -120,14 +120,14 @@ const durable = (name) => class {
   }
 
   fetch(request) {
-    return this.#call((object) => object.fetch(request));
+    return this.call((object) => object.fetch(request));
   }
 
   alarm() {
-    return this.#call((object) => object.alarm());
+    return this.call((object) => object.alarm());
   }
 
-  async #call(work) {
+  async call(work) {
     try {
       return await work(this.object);
     } catch (error) {
@@ -139,7 +139,18 @@ const durable = (name) => class {
   }
 };
 
-export const ChannelObject = durable("ChannelObject");
+/** Vouchers come often: what needs no waiting takes one step into WebAssembly (src/edge/channel_object.rs). */
+export const ChannelObject = class extends durable("ChannelObject") {
+  async fetch(request) {
+    const { url } = request;
+    const message = await request.text();
+    const said = await this.call((object) => {
+      worker.awake();
+      return object.atOnce(message);
+    });
+    return said === undefined ? super.fetch(new Request(url, { method: "POST", body: message })) : new Response(said);
+  }
+};
 export const LedgerObject = durable("LedgerObject");
 export const PriceHistoryObject = durable("PriceHistoryObject");
 export const QuotaObject = durable("QuotaObject");

@@ -402,3 +402,14 @@ fn what_a_refund_has_credited_is_paid_out_and_not_claimed_again() {
     world.run(60);
     assert_eq!(world.calls.borrow().len(), 1);
 }
+
+#[test]
+fn what_comes_while_the_first_one_waits_goes_with_it() {
+    let world = world();
+    for number in 0..5 {
+        world.take(&bringing(number, 10, false));
+        world.run(1);
+    }
+    assert_eq!(*world.calls.borrow(), [5, 0]);
+    assert_eq!((world.settled.get(), world.claims.borrow().len()), (50, 0));
+}

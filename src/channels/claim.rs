@@ -15,7 +15,7 @@ use super::{Account, Means};
 pub const RETRY_SECONDS: [u64; 5] = [5, 15, 30, 60, 120];
 
 /// Claims that come one after the other within this go together.
-const GATHER_SECONDS: u64 = 5;
+pub const GATHER_SECONDS: u64 = 5;
 
 /// Names the till of channels that are claimed together: same chain, token, receiver and receiver's key.
 pub fn till_name(network: &str, config: &ChannelConfig) -> String {

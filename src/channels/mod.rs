@@ -13,7 +13,7 @@ mod rules;
 
 pub use account::{Account, ClaimPolicy, Means, Owed, Seen, Serving};
 pub use alarm::{Due, LOOK_SECONDS, on_alarm, wake};
-pub use claim::{Bringing, Claim, Pending, RETRY_SECONDS, Till, till_name};
+pub use claim::{Bringing, Claim, GATHER_SECONDS, Pending, RETRY_SECONDS, Till, till_name};
 pub use command::{Asked, ChannelState, Command, Presentation, Receipt, Reply, Served, VoucherState};
 pub use line::{ChannelLine, Move, MoveKind};
 pub use rules::apply;

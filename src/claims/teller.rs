@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     chain,
-    channels::{Bringing, Command, Move, MoveKind, Pending, Till, channel_name},
+    channels::{Bringing, Command, GATHER_SECONDS, Move, MoveKind, Pending, Till, channel_name},
     evm::{Address, Signer, Uint256, signing_hash},
     facilitator::{ChannelSettlement, ChannelVerification, Facilitators, Roster, server_payload, server_terms},
     network::Network,
@@ -85,7 +85,12 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
     pub async fn work(&self) -> Result<(), S::Error> {
         let Some(till) = self.store.till()? else { return Ok(()) };
         let Ok(network) = till.means.network.parse::<Network>() else { return Ok(()) };
-        let due = self.store.due(self.host.now(), MAX_PER_BATCH)?;
+        let now = self.host.now();
+        let mut due = self.store.due(now, MAX_PER_BATCH)?;
+        if !due.is_empty() {
+            // What has come while the first one waited goes with it.
+            due = self.store.due(now.plus(GATHER_SECONDS), MAX_PER_BATCH)?;
+        }
         let (claimed, open): (Vec<Row>, Vec<Row>) = due.into_iter().partition(|(_, pending)| pending.claimed);
         for row in claimed {
             self.tell(network, row).await?;

@@ -4,7 +4,7 @@
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use super::{
@@ -122,6 +122,40 @@ impl DurableObject for ChannelObject {
         }
         self.schedule().await?;
         Response::empty()
+    }
+}
+
+#[wasm_bindgen]
+impl ChannelObject {
+    /// The reply to what comes most and needs no waiting: a voucher, its charge, the end of its answer's way. Nothing
+    /// where [`DurableObject::fetch`] has to be asked; then nothing was done.
+    #[wasm_bindgen(js_name = atOnce)]
+    pub fn at_once(&self, message: &str) -> std::result::Result<Option<String>, JsValue> {
+        let now = Host.now();
+        let Some(alarm) = self.alarm.get().filter(|at| *at > now.0) else { return Ok(None) };
+        let Ok(ChannelMessage::Channel { id, command }) = serde_json::from_str(message) else { return Ok(None) };
+        let is_plain = match &command {
+            Command::Present(presentation) => presentation.asked == Asked::Voucher,
+            Command::Charge { deposited, .. } => deposited.is_none(),
+            Command::Delivering { .. } | Command::Delivered { .. } => true,
+            _ => false,
+        };
+        let mut bytes = [0; 32];
+        if !is_plain || hex::decode_to_slice(&id, &mut bytes).is_err() || self.store.kept()?.account.is_none() {
+            return Ok(None);
+        }
+        let reply = self.tell(&bytes, command)?;
+        // The alarm that is set comes in any case; where it has to come sooner, that is set behind the reply.
+        if let Some(next) = self.next_alarm()?.filter(|next| *next < alarm) {
+            self.alarm.set(Some(next));
+            let store = Rc::clone(&self.store);
+            Host.spawn(async move {
+                if let Err(error) = store.state().storage().set_alarm(alarm_at(next)).await {
+                    Host.fault(&format!("channels: {error}"));
+                }
+            });
+        }
+        Ok(serde_json::to_string(&reply).ok())
     }
 }
 
@@ -311,26 +345,14 @@ impl ChannelObject {
     /// Sets the alarm to the first thing that is to be done. One that comes too early does no harm.
     async fn schedule(&self) -> Result<()> {
         let now = Host.now();
-        let kept = self.store.kept()?;
-        let has_outbox = self.store.has_books() && self.store.has_outbox()?;
-        let after_failures = |at: u64| match self.failures.get() {
-            0 => at,
-            count => at.max(now.plus((1 << count.min(9)).min(WRITE_AGAIN_AFTER_AT_MOST_SECONDS)).0),
-        };
-        let outbox = has_outbox.then(|| after_failures(now.plus(WRITE_MOVES_AFTER_SECONDS).0));
-        let line = (kept.write_at != 0).then(|| after_failures(kept.write_at));
-        let channel = kept.account.as_ref().map(wake);
-        // One object keeps either.
-        let claim = if kept.account.is_some() { None } else { self.store.next_claim()? };
-        let Some(next) = [outbox, line, channel, claim].into_iter().flatten().min() else {
-            if kept.account.is_none() && !has_outbox && self.store.is_made() && !self.store.is_till()? {
+        let Some(next) = self.next_alarm()? else {
+            let is_empty = self.store.kept()?.account.is_none() && self.store.is_made();
+            if is_empty && !self.store.has_outbox()? && !self.store.is_till()? {
                 self.alarm.set(None);
                 self.store.clear().await?;
             }
             return Ok(());
         };
-        // A second in the future at least: an alarm in the past would come again at once, for ever.
-        let next = next.max(now.plus(1).0);
         let known = match self.alarm.get() {
             Some(known) => Some(known),
             None => {
@@ -344,6 +366,24 @@ impl ChannelObject {
         }
         self.alarm.set(Some(next));
         self.store.state().storage().set_alarm(alarm_at(next)).await
+    }
+
+    /// When the first thing is to be done.
+    fn next_alarm(&self) -> Result<Option<u64>> {
+        let now = Host.now();
+        let kept = self.store.kept()?;
+        let has_outbox = self.store.has_books() && self.store.has_outbox()?;
+        let after_failures = |at: u64| match self.failures.get() {
+            0 => at,
+            count => at.max(now.plus((1 << count.min(9)).min(WRITE_AGAIN_AFTER_AT_MOST_SECONDS)).0),
+        };
+        let outbox = has_outbox.then(|| after_failures(now.plus(WRITE_MOVES_AFTER_SECONDS).0));
+        let line = (kept.write_at != 0).then(|| after_failures(kept.write_at));
+        let channel = kept.account.as_ref().map(wake);
+        // One object keeps either.
+        let claim = if kept.account.is_some() { None } else { self.store.next_claim()? };
+        // A second in the future at least: an alarm in the past would come again at once, for ever.
+        Ok([outbox, line, channel, claim].into_iter().flatten().min().map(|next| next.max(now.plus(1).0)))
     }
 }
 

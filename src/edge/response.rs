@@ -29,13 +29,17 @@ pub(super) fn to_response(
     if edits.is_empty() {
         return Ok(fetched);
     }
-    let watched = delivery.zip(ledger).map(|(mut ticket, ledger)| {
-        let watched = match ticket.take_metering() {
-            Some(metering) => metered(&fetched, metering, ticket.clone(), ledger.clone()).map(Some),
-            None => watch(&fetched),
-        };
-        (watched, ticket, ledger)
-    });
+    let watched = match delivery.zip(ledger) {
+        None => None,
+        Some((mut ticket, ledger)) => {
+            let watched = match ticket.take_metering() {
+                // What cannot be metered does not leave.
+                Some(metering) => Ok(Some(metered(&fetched, metering, ticket.clone(), ledger.clone())?)),
+                None => watch(&fetched),
+            };
+            Some((watched, ticket, ledger))
+        }
+    };
     let mut body = match &watched {
         Some((Ok(Some(watched)), ..)) => watched.body.clone(),
         _ => fetched.body(),

@@ -14,11 +14,11 @@ test("a_quick_run_of_the_benchmark_reports_every_row", () => {
     const run = spawnSync("node", ["dev/bench/index.mjs", "--quick", "--built", "--out", report, "--json", json], { cwd: root, env, encoding: "utf8" });
     assert.equal(run.status, 0, run.stdout + run.stderr);
     const [text, svg, figures] = [report, join(folder, "report.svg"), json].map((file) => readFileSync(file, "utf8"));
-    for (const heading of ["Goals", "Free paths", "402 answers", "Payments", "Edge check of one payment", "Price table", "Size, start, memory"]) {
+    for (const heading of ["Goals", "Free paths", "402 answers", "Payments", "Payments by channel", "Edge check of one payment", "Price table", "Size, start, memory"]) {
       assert.match(text, new RegExp(`^## ${heading}$`, "m"));
     }
     assert.match(svg, /^<svg [\s\S]*prefers-color-scheme: dark[\s\S]*<\/svg>\n$/);
-    const { free, unpaid, paid, check, table, size, start, memory } = JSON.parse(figures);
+    const { free, unpaid, paid, channels, check, table, size, start, memory } = JSON.parse(figures);
     const above = (value, what) => assert.ok(value > 0, `${what}: ${value}`);
     for (const who of ["direct", "proxy", "hono", "ours"]) above(free[who].perSecond, who);
     for (const who of ["hono", "ours"]) above(unpaid[who].perSecond, who);
@@ -30,6 +30,12 @@ test("a_quick_run_of_the_benchmark_reports_every_row", () => {
       }
       assert.equal(paid[delay].hono.calls, 2);
     }
+    // The origin alone takes 5 ms. A deposit is verified and settled, then all is claimed and paid out.
+    for (const who of ["free", "voucher", "slow", "exact"]) assert.ok(channels.repeats[who].milliseconds >= 5, who);
+    const { one, hundred, exact } = channels.costs;
+    assert.deepEqual([one.payments, one.calls, one.transactions], [200, 4, 3]);
+    assert.ok(hundred.calls >= 2 * hundred.channels + 2 && hundred.calls < 4 * hundred.channels, `${hundred.calls} calls`);
+    assert.ok(one.gasPerPayment < hundred.gasPerPayment && hundred.gasPerPayment < exact.gasPerPayment);
     for (const who of ["ours", "viem", "noble"]) above(check[who].micros, who);
     for (const routes of [10, 1_000, 10_000]) above(table[routes].pricedMicros, `${routes} routes`);
     for (const who of ["trivial", "ours", "hono"]) above(start[who].wallMillis, who);

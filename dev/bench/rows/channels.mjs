@@ -10,6 +10,7 @@ import { median, rotated } from "../statistics.mjs";
 const REPEAT_MILLISECONDS = 5;
 const REPEATS_A_ROUND = 10;
 const FACILITATOR_MILLISECONDS = 150;
+const OPENED_AT_ONCE = 10;
 const PAID_WITHIN = 90_000;
 const CLAIMS = { every: 10, idle: 10 };
 const newReceiver = () => privateKeyToAccount(generatePrivateKey()).address;
@@ -69,7 +70,11 @@ export async function many({ chain, gate, row, channels, payments }) {
   const url = `${gate.url}/${row.key}/item`;
   const each = payments / channels - 1;
   const opened = [];
-  while (opened.length < channels) opened.push(await openChannel(chain, url));
+  // A few at a time: what is opened first is not to fall quiet before the last one is there.
+  while (opened.length < channels) {
+    const more = Math.min(OPENED_AT_ONCE, channels - opened.length);
+    opened.push(...(await Promise.all(Array.from({ length: more }, () => openChannel(chain, url)))));
+  }
   const headers = await Promise.all(opened.map((channel) => channel.sign(each)));
   const times = [];
   const begin = performance.now();
