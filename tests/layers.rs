@@ -32,7 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("origin", &["evm", "money", "network", "transports", "ports", "prices"]),
     ("page", &["money", "schemes", "x402"]),
     // A pass opens what a price is asked for.
-    ("passes", &["money", "time", "x402", "ledger", "prices"]),
+    ("passes", &["json", "money", "time", "x402", "ledger", "prices"]),
     (
         "gate",
         &[

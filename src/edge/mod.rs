@@ -34,6 +34,7 @@ use crate::{
     books::reconcile,
     facilitator::{Facilitators, Roster},
     gate::{Answer, Channels, Gate, Passes, UnprovenRuns, answer},
+    json::Unreadable,
     ports::{Journal, Request as _},
     prices::{PriceTable, Snapshot},
     transports::http,
@@ -52,6 +53,12 @@ use self::{
 #[event(start)]
 fn start() {
     console_error_panic_hook::set_once();
+}
+
+impl From<Unreadable> for worker::Error {
+    fn from(error: Unreadable) -> Self {
+        Self::RustError(error.to_string())
+    }
 }
 
 /// A request for which [`door::at_once`] had nothing to say. Not `#[event(fetch)]`: that one hands no headers over.

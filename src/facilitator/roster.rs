@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     evm::Address,
+    json,
     schemes::{batch_settlement::RECEIVER_AUTHORIZER, upto},
     time::UnixTime,
     x402::{SupportedKind, SupportedResponse, is_network},
@@ -102,7 +103,7 @@ impl Supported {
 
 fn read_kind(kind: Value) -> Option<(SupportedKind, Map<String, Value>)> {
     let extra = kind.get("extra").and_then(Value::as_object).cloned().unwrap_or_default();
-    Some((serde_json::from_value(kind).ok()?, extra))
+    Some((json::of(kind).ok()?, extra))
 }
 
 fn read_address(value: &Value) -> Option<Address> {
