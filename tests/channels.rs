@@ -152,6 +152,10 @@ proptest! {
                 Deed::Refund => presented = Some(Presentation { asked: Asked::Refund { amount: None }, ..voucher(truth.charged, 0, "r", None) }),
                 Deed::Charge(newest, share) => if let Some((hold, what, price)) = holder(newest) {
                     let amount = price * share / 100;
+                    if matches!(what.asked, Asked::Deposit { .. })
+                        && tell(&mut known, Command::Settling { hold, served: served(&what), asked: what.asked.clone() }, now) != Reply::Done {
+                        continue;
+                    }
                     let deposited = match what.asked {
                         Asked::Deposit { amount, .. } => {
                             truth.balance += number(amount);
@@ -216,7 +220,7 @@ proptest! {
                     tell(&mut known, Command::Claimed { total: total.into() }, now);
                 },
                 Deed::Crash => {
-                    known.clone_from(&stored);
+                    known = stored.as_ref().map(Account::lasting);
                     crashed = true;
                     let owed = known.iter().flat_map(|account| &account.owed);
                     truth.undelivered = owed.map(|owed| (number(owed.max), owed.request.parse().unwrap_or(9), owed.since)).collect();
@@ -404,6 +408,11 @@ fn a_deposit_whose_outcome_is_unknown_is_remembered() {
     let mut known = None;
     assert_eq!(tell(&mut known, present(deposit(None)), 1000), Reply::Unseen { deposit_begun: false });
     let Reply::Held { hold, .. } = tell(&mut known, present(deposit(Some(seen(0, 0, 1000)))), 1000) else { panic!() };
+    let settling = Command::Settling { hold, served: served(&deposit(None)), asked: deposit(None).asked };
+    assert_eq!(tell(&mut known, settling, 1001), Reply::Done);
+    // Should its object lose its memory now, others wait all the same.
+    known = known.map(|account| account.lasting());
+    assert_eq!(tell(&mut known, present(deposit(None)), 1049), Reply::Busy { retry_after: 2 });
     tell(&mut known, Command::Release { hold, touched: true }, 1050);
     assert_eq!(tell(&mut known, present(deposit(None)), 1060), Reply::Unseen { deposit_begun: true });
     // It has arrived: the voucher is good by itself.

@@ -615,6 +615,10 @@ fn a_payment_is_owed_to_the_request_it_was_presented_for() {
     let mut elsewhere = v2("valid-baseSepolia");
     elsewhere.url += "?other";
     assert_eq!(world.ours(&elsewhere).status, 409);
+    let mut other_host = v2("valid-baseSepolia");
+    other_host.url = other_host.url.replace("api.example.com", "dear.example.com");
+    assert_eq!(world.ours(&other_host).status, 409);
+    assert_eq!(world.ours(&v2("valid-baseSepolia").with("Range", "bytes=0-0")).status, 409);
     world.calls.borrow_mut().clear();
     assert_eq!(world.origins(&payment).0.status, 200);
     assert_eq!(world.calls(), [ORIGIN]);

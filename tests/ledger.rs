@@ -48,7 +48,7 @@ fn attempt() -> Box<SettleAttempt> {
 fn exposure() -> Exposure {
     let units = |units: u64| Amount::new(units.into());
     let (budget, holder) = ("b".to_owned(), "h".to_owned());
-    Exposure { budget, holder, payer: units(100), route: units(1000), amount: units(10), needed: false }
+    Exposure { budget, holder, payer: units(100), route: units(1000), amount: units(10), needed: false, alone: false }
 }
 
 fn presentation(request: u8) -> Presentation {
@@ -159,7 +159,7 @@ proptest! {
                     }
                     continue;
                 }
-                Deed::Queue(holder) => command(holder, &|hold| Command::Queue { hold, attempt: attempt() }),
+                Deed::Queue(holder) => command(holder, &|hold| Command::Queue { hold, attempt: attempt(), ended: false }),
                 Deed::Present(request) => Some(Command::Present(Box::new(presentation(request)))),
                 Deed::Serve(holder) => command(holder, &|hold| Command::Serve { hold }),
                 Deed::Settle(holder) => command(holder, &|hold| Command::Settle { hold, attempt: attempt() }),
@@ -341,7 +341,7 @@ fn queued() -> Vec<(u64, Command)> {
     settled_at(0)
         .into_iter()
         .map(|(at, command)| match command {
-            Command::Settle { hold, attempt } => (at, Command::Queue { hold, attempt }),
+            Command::Settle { hold, attempt } => (at, Command::Queue { hold, attempt, ended: false }),
             other => (at, other),
         })
         .take(3)

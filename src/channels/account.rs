@@ -51,6 +51,9 @@ pub struct Serving {
     pub request: String,
     /// What is wanted.
     pub asked: Asked,
+    /// Whether a facilitator has been asked to move money for it.
+    #[serde(default)]
+    pub settling: bool,
     /// Until then others wait; Unix seconds.
     pub lease_until: u64,
 }
@@ -126,6 +129,13 @@ impl Account {
     /// The terms.
     pub const fn config(&self) -> &ChannelConfig {
         &self.channel.channel_config
+    }
+
+    /// The account as it must outlive its object: a hold by which nothing was moved yet may be lost.
+    #[must_use]
+    pub fn lasting(&self) -> Self {
+        let serving = self.serving.clone().filter(|serving| serving.settling);
+        Self { serving, ..self.clone() }
     }
 
     /// Charged and not claimed.

@@ -58,6 +58,15 @@ pub struct Presentation {
 pub enum Command {
     /// Here is a payment: what is to be done with it?
     Present(Box<Presentation>),
+    /// A facilitator is about to be asked to move money: from then on it is not known what the chain holds.
+    Settling {
+        /// Who says so.
+        hold: u32,
+        /// What it was served for.
+        served: Served,
+        /// What is wanted.
+        asked: Asked,
+    },
     /// The origin answered well: charge. It says all that the object needs, which may have lost its memory of the hold.
     Charge {
         /// Who says so.

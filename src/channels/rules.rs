@@ -16,8 +16,8 @@ use super::{Account, Asked, Command, Owed, Presentation, Receipt, Reply, Seen, S
 
 /// The origin has 60 s to begin its answer to a paid request.
 const SERVING_SECONDS: u64 = 70;
-/// A deposit or a refund takes a facilitator as long again and more: it waits for the chain.
-const SETTLING_SECONDS: u64 = 170;
+/// A deposit or a refund: a facilitator has 45 s, and the same again where it says that it is under way.
+const SETTLING_SECONDS: u64 = 100;
 /// An answer on its way to a client; while it is, the lease is renewed.
 const DELIVERING_SECONDS: u64 = 60;
 /// A copy is worth sending again after this.
@@ -34,6 +34,7 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
         (Some(account), Command::Charge { hold, served, amount, deposited }) => {
             charge(account, (hold, *served), amount, deposited, now)
         }
+        (Some(account), Command::Settling { hold, served, asked }) => settling(account, (hold, served), asked, now),
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
         (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen),
         // What is charged shows when the answer has ended: the origin is still at work.
@@ -76,7 +77,7 @@ fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime
         return if new.known_only { (None, Reply::NotKnown) } else { open(id, new, now) };
     };
     if let Some(left) = account.serving.take_if(|serving| serving.lease_until <= now.0)
-        && left.asked != Asked::Voucher
+        && left.settling
     {
         // Whoever served it may have changed the chain.
         account.doubt();
@@ -181,15 +182,15 @@ fn refused(flaw: ChannelFlaw, account: &Account) -> Reply {
 }
 
 fn serve(account: &mut Account, new: Presentation, now: UnixTime) -> Reply {
-    let seconds = if new.asked == Asked::Voucher { SERVING_SECONDS } else { SETTLING_SECONDS };
     account.hold = account.hold.saturating_add(1);
     account.channel.last_request_timestamp = now.0.saturating_mul(1000);
     if let Asked::Deposit { digest, .. } = &new.asked {
         account.deposit = Some(digest.clone());
     }
     let Presentation { max, signature, request, asked, .. } = new;
+    let lease_until = now.0 + SERVING_SECONDS;
     account.serving =
-        Some(Serving { hold: account.hold, max, signature, request, asked, lease_until: now.0 + seconds });
+        Some(Serving { hold: account.hold, max, signature, request, asked, settling: false, lease_until });
     Reply::Held { hold: account.hold, state: account.state() }
 }
 
@@ -238,6 +239,30 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
     }
 }
 
+/// Money is about to move. A hold that was lost meanwhile is taken again, if the voucher is still the next one.
+fn settling(
+    mut account: Account,
+    (hold, served): (u32, Served),
+    asked: Asked,
+    now: UnixTime,
+) -> (Option<Account>, Reply) {
+    let Served { max, signature, price, request } = served;
+    let is_ours = match &account.serving {
+        Some(serving) => serving.hold == hold && serving.max == max && serving.request == request,
+        None => account.channel.continues_with(max, price).is_ok(),
+    };
+    if !is_ours {
+        return (Some(account), Reply::Stale);
+    }
+    account.hold = account.hold.max(hold);
+    if let Asked::Deposit { digest, .. } = &asked {
+        account.deposit = Some(digest.clone());
+    }
+    let lease_until = now.0 + SETTLING_SECONDS;
+    account.serving = Some(Serving { hold, max, signature, request, asked, settling: true, lease_until });
+    (Some(account), Reply::Done)
+}
+
 fn charge(
     mut account: Account,
     (hold, served): (u32, Served),
@@ -257,7 +282,7 @@ fn charge(
         {
             account.hold = account.hold.max(hold);
             let Served { max, signature, request, .. } = served;
-            Serving { hold, max, signature, request, asked: Asked::Voucher, lease_until: now.0 }
+            Serving { hold, max, signature, request, asked: Asked::Voucher, settling: false, lease_until: now.0 }
         }
         None => return (Some(account), Reply::Stale),
     };

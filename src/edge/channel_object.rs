@@ -168,11 +168,14 @@ impl ChannelObject {
             _ => None,
         };
         let may_be_lost = match &command {
-            // A hold on a voucher; a deposit's and a refund's outlive us.
-            Command::Present(presentation) => presentation.asked == Asked::Voucher,
+            // A hold by which nothing was moved yet.
+            Command::Present(_) | Command::Delivering { .. } | Command::Delivered { .. } => true,
             Command::Release { touched, .. } => !touched,
-            Command::Delivering { .. } | Command::Delivered { .. } => true,
-            Command::Charge { .. } | Command::Refunded { .. } | Command::Claimed { .. } | Command::Look(_) => false,
+            Command::Settling { .. }
+            | Command::Charge { .. }
+            | Command::Refunded { .. }
+            | Command::Claimed { .. }
+            | Command::Look(_) => false,
         };
         let (after, reply) = apply(before.clone(), id, command, Host.now());
         if after != before {

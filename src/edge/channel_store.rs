@@ -130,7 +130,7 @@ impl ChannelStore {
         self.unsaved.set(false);
         match &kept.account {
             Some(account) => {
-                let values = vec![serde_json::to_string(account)?.into(), integer(kept.write_at)?];
+                let values = vec![serde_json::to_string(&account.lasting())?.into(), integer(kept.write_at)?];
                 let sql = "INSERT OR REPLACE INTO channel (only, account, write_at) VALUES (1, ?, ?)";
                 self.writing()?.exec(sql, values)?;
             }

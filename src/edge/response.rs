@@ -2,7 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -54,18 +54,25 @@ pub(super) fn to_response(
         context.wait_until(async move {
             // If this is lost, the pass is as good as ever, but its payer cannot come back by a signature.
             let _ = ticket.keep_pass(&ledger).await;
-            if let (Some((status, headers)), Some(copy)) = (&sent, copy)
-                && let Some(answer) = copy.collect(*status, headers).await
-            {
-                // Before it is known as delivered: from then on this is the way to it.
-                let _ = ticket.keep(&ledger, answer).await;
-            }
-            let whole = sent.is_some()
-                && match watched {
+            let collecting = async {
+                match (&sent, copy) {
+                    (Some((status, headers)), Some(copy)) => copy.collect(*status, headers).await,
+                    _ => None,
+                }
+            };
+            let arriving = async {
+                match watched {
+                    _ if sent.is_none() => false,
                     Ok(Some(watched)) => delivered(watched.ended, &ticket, &ledger).await,
                     // Nothing to send, or nothing that can be watched: it is on its way.
                     Ok(None) | Err(_) => true,
-                };
+                }
+            };
+            let (kept, whole) = join(collecting, arriving).await;
+            if let Some(answer) = kept {
+                // Before it is known as delivered: from then on this is the way to it.
+                let _ = ticket.keep(&ledger, answer).await;
+            }
             // If this is lost, the lease's end makes the content owed: given once more rather than not at all.
             let _ = ticket.delivered(&ledger, whole).await;
         });

@@ -123,11 +123,16 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             None => None,
             Some(Used::Amount(Amount::ZERO)) => return self.for_nothing(&payment, answer, ticket, purchase).await,
             Some(Used::Amount(amount)) => Some(amount),
+            // A WebSocket's messages are not metered.
+            Some(Used::AtTheEnd(_)) if answer.status() == 101 => Some(purchase.paid.amount),
             Some(Used::AtTheEnd(meter)) => match ticket.filter(|_| ahead) {
                 Some(ticket) => {
                     let receipt = payment.queued();
                     let bill = Bill::Payment(Box::new(payment), visit.table.rpc(purchase.paid.network).to_vec());
                     let ticket = ticket.clone().metered(Metering::new(*meter, bill));
+                    if let Err(answer) = self.leaves(&ticket).await {
+                        return answer.into();
+                    }
                     return self.paid_answer(answer, (&receipt, None), Some(ticket), purchase);
                 }
                 // Nothing is set aside, so nothing may leave unpaid.
@@ -169,6 +174,17 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Whether the origin may work for one more payer whom nobody knows.
     fn may_run<R: Request>(&self, purchase: &Purchase<'_, R>) -> bool {
         self.runs.begin(purchase.route(), purchase.max_unsettled().route, self.host.now())
+    }
+
+    /// Writes that an answer leaves whose cost nobody knows yet.
+    async fn leaves(&self, ticket: &Ticket) -> Result<(), OurAnswer> {
+        let Some(ledger) = self.ledger else { return Err(answer::ledger_down()) };
+        match ticket.delivering(ledger).await {
+            Ok(true) => Ok(()),
+            // Our lease ended and somebody else has the payment now.
+            Ok(false) => Err(answer::in_progress(1)),
+            Err(_) => Err(answer::ledger_down()),
+        }
     }
 
     /// What was used of a `maximum`: as the origin says in a header, else as the route's `usage` has it.

@@ -87,6 +87,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         crossing: &Crossing<'_, R>,
         ticket: &Ticket,
     ) -> Result<(String, Option<Seen>), OurAnswer> {
+        self.begin_settling(crossing, ticket).await?;
         match self.settle_crossing(crossing, None).await {
             ChannelSettlement::Done { transaction, seen, .. } => {
                 Ok((transaction, seen.map(|seen| Seen::by_facilitator(&seen, self.host.now()))))
@@ -103,6 +104,21 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         }
     }
 
+    /// Writes that money is about to move, before it does.
+    async fn begin_settling<R: Request>(&self, crossing: &Crossing<'_, R>, ticket: &Ticket) -> Result<(), OurAnswer> {
+        let Some(ledger) = self.ledger else { return Err(answer::ledger_down()) };
+        let settling = Command::Settling { hold: ticket.hold(), served: crossing.served(), asked: crossing.asked() };
+        match ledger.channel(&crossing.object, settling).await {
+            Ok(Reply::Done) => Ok(()),
+            // Our lease ended and somebody else has the channel now.
+            Ok(_) => Err(answer::in_progress(1)),
+            Err(_) => {
+                self.host.fault("the ledger cannot be reached; not charged");
+                Err(answer::ledger_down())
+            }
+        }
+    }
+
     /// Gives money back: what was charged is claimed with it, in one transaction.
     pub(super) async fn refund<R: Request>(
         &self,
@@ -110,6 +126,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         ticket: &Ticket,
         state: &ChannelState,
     ) -> OurAnswer {
+        if let Err(answer) = self.begin_settling(crossing, ticket).await {
+            return answer;
+        }
         let (payload, amount) = self.refund_payload(crossing, state);
         let (transaction, moved, seen) = match self.settle_crossing(crossing, Some(payload)).await {
             ChannelSettlement::Done { transaction, amount, seen } => (transaction, amount, seen),

@@ -62,7 +62,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             valid_until: payment.expires_at().0,
             wish: purchase.wish(&payment),
             max_unsettled: purchase.max_unsettled().payer,
-            exposure: purchase.exposure(&payment, ticket.object()),
+            exposure: purchase.exposure(&payment, ticket.object(), self.host.now()),
             verify_seconds: patience.as_secs(),
             known_only: false,
         };
@@ -153,7 +153,10 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 answer::answer_not_kept(receipt.as_ref(), version).into()
             }
             Reply::Spent { receipt } => challenge.already_used(receipt.as_ref(), version).into(),
-            Reply::Exhausted => answer::too_much_owed().into(),
+            Reply::Exhausted => {
+                self.free(&ticket).await;
+                answer::too_much_owed().into()
+            }
             Reply::Elsewhere => answer::bound_elsewhere().into(),
             Reply::NotKnown
             | Reply::Held { .. }

@@ -3,7 +3,7 @@
 use crate::{
     channels::{self, Seen, Served},
     facilitator::VerifiedPayment,
-    ledger::{Command, Outcome},
+    ledger::{Command, Outcome, Reply},
     metering::Meter,
     money::Amount,
     ports::{Ledger, LedgerDown},
@@ -57,14 +57,14 @@ impl Metering {
     }
 
     /// Tells the ledger that the body has ended: to charge what was used, at most what was signed, and that where the
-    /// answer does not say. An origin that failed is not paid.
+    /// answer does not say. An origin that failed is not paid. False where the hold had ended: nothing is charged.
     pub async fn end(
         &self,
         ended: Ended,
         now: UnixTime,
         ticket: &Ticket,
         ledger: &impl Ledger,
-    ) -> Result<(), LedgerDown> {
+    ) -> Result<bool, LedgerDown> {
         let maximum = self.bill.maximum();
         let used = self.meter.cost().unwrap_or(maximum).min(maximum);
         match &self.bill {
@@ -74,9 +74,18 @@ impl Metering {
                     Ended::Whole if used == Amount::ZERO => {
                         Command::Close { hold, outcome: Box::new(Outcome::Settled(payment.nothing_charged())) }
                     }
-                    Ended::Whole => Command::Queue { hold, attempt: Box::new(payment.attempt(rpc, now, Some(used))) },
+                    Ended::Whole => {
+                        let attempt = Box::new(payment.attempt(rpc, now, Some(used)));
+                        Command::Queue { hold, attempt, ended: true }
+                    }
                 };
-                ticket.tell(ledger, command).await.map(drop)
+                let written = ticket.tell(ledger, command).await? == Reply::Done;
+                if ended == Ended::BrokenOff
+                    && let Some(naming) = ticket.naming()
+                {
+                    naming.free(ledger).await?;
+                }
+                Ok(written)
             }
             Bill::Voucher(served, deposited) => {
                 let hold = ticket.hold();
@@ -87,7 +96,8 @@ impl Metering {
                         channels::Command::Charge { hold, served, amount: used.units(), deposited }
                     }
                 };
-                ledger.channel(ticket.object(), command).await.map(drop)
+                let reply = ledger.channel(ticket.object(), command).await?;
+                Ok(matches!(reply, channels::Reply::Charged(_) | channels::Reply::Done))
             }
         }
     }

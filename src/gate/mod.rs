@@ -340,9 +340,15 @@ impl<'a, R: Request> Visit<'a, R> {
             .is_some_and(|method| ["GET", "HEAD"].contains(&method.as_str()) && self.methods(&method) != Methods::Any)
     }
 
-    /// Names the request for the ledger: a payment is owed to the one it was first presented for.
+    /// Names the request for the ledger: a payment is owed to the one it was first presented for. Of a body, which is
+    /// never read here, length and type.
     fn name(&self) -> String {
-        let text = format!("{} {}{}", self.request.method(), self.target.path, self.target.query);
+        let Target { path, query, .. } = self.target;
+        let mut text = format!("{} {}{path}{query}", self.request.method(), self.host());
+        for name in ["Range", "Content-Type", "Content-Length"] {
+            text.push('\n');
+            text.push_str(&self.request.header(name).unwrap_or_default());
+        }
         hex::encode(keccak256(text.as_bytes()))
     }
 

@@ -6,6 +6,7 @@ use crate::{
     ports::{Forward, Request},
     prices::{MaxUnsettled, Settle, UsagePrice, Verify},
     schemes::{CheckedPayment, Proof},
+    time::UnixTime,
     x402::{PaymentRequirements, X402Version},
 };
 
@@ -61,11 +62,11 @@ impl<R: Request> Purchase<'_, R> {
 
     /// What the answer may take of the route's budget, where it may leave before the money comes, or has to; `holder` is
     /// the payer's object.
-    pub(super) fn exposure(&self, payment: &CheckedPayment, holder: &str) -> Option<Exposure> {
+    pub(super) fn exposure(&self, payment: &CheckedPayment, holder: &str, now: UnixTime) -> Option<Exposure> {
         let Purchase { visit, challenge, paid, .. } = self;
         let route = challenge.quote().route;
         let needed = self.ends_with_body(payment);
-        if !needed && route.policy().settle != Settle::Background {
+        if !needed && (route.policy().settle != Settle::Background || !payment.stays_good(now)) {
             return None;
         }
         let (_, decimals) = visit.table.ticker_and_decimals(paid.network, paid.asset)?;
@@ -77,6 +78,7 @@ impl<R: Request> Purchase<'_, R> {
             route: max.route,
             amount: payment.requirements().amount(),
             needed,
+            alone: false,
         })
     }
 

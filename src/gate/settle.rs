@@ -85,7 +85,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let Purchase { visit, ref paid, .. } = *purchase;
         let Some(ledger) = self.ledger else { return Err(answer::ledger_down()) };
         let attempt = Box::new(payment.attempt(visit.table.rpc(paid.network), self.host.now(), used));
-        match ticket.tell(ledger, |hold| Command::Queue { hold, attempt }).await {
+        match ticket.tell(ledger, |hold| Command::Queue { hold, attempt, ended: false }).await {
             Ok(Reply::Done) => Ok(payment.queued()),
             // Our lease ended and somebody else has the payment now.
             Ok(_) => Err(answer::in_progress(1)),

@@ -109,13 +109,13 @@ impl Ticket {
         payment_id(&self.object, self.nonce.as_deref().unwrap_or_default())
     }
 
-    /// The answer is still on its way to the client.
-    pub async fn delivering(&self, ledger: &impl Ledger) -> Result<(), LedgerDown> {
-        let hold = self.hold;
-        match self.nonce {
-            Some(_) => self.tell(ledger, |hold| Command::Delivering { hold }).await.map(drop),
-            None => ledger.channel(&self.object, channels::Command::Delivering { hold }).await.map(drop),
+    /// The answer is still on its way to the client. False where the hold has ended.
+    pub async fn delivering(&self, ledger: &impl Ledger) -> Result<bool, LedgerDown> {
+        if self.nonce.is_some() {
+            return Ok(self.tell(ledger, |hold| Command::Delivering { hold }).await? == Reply::Done);
         }
+        let delivering = channels::Command::Delivering { hold: self.hold };
+        Ok(ledger.channel(&self.object, delivering).await? == channels::Reply::Done)
     }
 
     /// The answer's way to the client has ended; `whole`: with all of it.

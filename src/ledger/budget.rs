@@ -80,12 +80,12 @@ pub fn apply_to_budget(mut budget: Budget, command: BudgetCommand, now: UnixTime
             }
         }
         BudgetCommand::Lost { holder, amount } => {
-            let left = budget.leases.get_mut(&holder).map_or(Amount::ZERO, |part| {
+            let left = budget.leases.get_mut(&holder).map_or(Part { amount: Amount::ZERO, until }, |part| {
                 part.amount = part.amount.less(amount);
-                part.amount
+                *part
             });
             budget.lose(amount, now.plus(LOST_SECONDS).0);
-            Leased { amount: left, until }
+            Leased { amount: left.amount, until: left.until }
         }
     };
     (budget, leased)

@@ -52,6 +52,8 @@ pub enum Command {
         hold: u32,
         /// What to ask for.
         attempt: Box<SettleAttempt>,
+        /// Whether the answer has ended already: what it used is known then. It is not given again.
+        ended: bool,
     },
     /// The origin was asked for a payment that turned out good, and failed: nothing was charged, and the payer is
     /// not to blame.

@@ -32,6 +32,9 @@ pub struct Exposure {
     /// Whether the answer cannot wait for the money: what is used is known only when it has ended.
     #[serde(default)]
     pub needed: bool,
+    /// Whether no more is leased than this payment needs.
+    #[serde(default)]
+    pub alone: bool,
 }
 
 /// The slices of one payer's object.
@@ -49,9 +52,16 @@ struct Slice {
 }
 
 impl Exposure {
+    /// The same with no more leased than the payment needs: for a payer whom nobody knows.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { alone: true, ..self.clone() }
+    }
+
     /// How large a slice is wanted.
     fn slice(&self) -> Amount {
-        let share = Amount::new(self.route.units().ten_thousandths(SLICE_SHARE));
+        let share =
+            if self.alone { Amount::ZERO } else { Amount::new(self.route.units().ten_thousandths(SLICE_SHARE)) };
         self.payer.min(share.max(self.amount))
     }
 }
@@ -88,9 +98,19 @@ impl Slices {
     /// How much to lease, where the slice is too small or its lease is about to end.
     pub fn wants(&self, exposure: &Exposure, now: UnixTime) -> Option<Amount> {
         let slice = self.0.iter().find(|slice| slice.budget == exposure.budget);
-        let wanted = exposure.slice().max(slice.map_or(Amount::ZERO, |slice| slice.used));
+        let used = slice.map_or(Amount::ZERO, |slice| slice.used);
+        let wanted = match used.checked_add(exposure.amount) {
+            Some(sum) if exposure.alone => sum,
+            _ => exposure.slice().max(used),
+        };
         let is_good = |slice: &Slice| slice.granted >= wanted && now.plus(2 * RENEW_SECONDS).0 < slice.until;
         (!slice.is_some_and(is_good)).then_some(wanted)
+    }
+
+    /// How much of a slice is in use.
+    pub fn used(&self, exposure: &Exposure) -> Amount {
+        let slice = self.0.iter().find(|slice| slice.budget == exposure.budget);
+        slice.map_or(Amount::ZERO, |slice| slice.used)
     }
 
     /// The lease is this now. What was not renewed and is not in use is forgotten.
@@ -136,7 +156,15 @@ mod tests {
 
     fn exposure(amount: u64) -> Exposure {
         let (budget, holder) = ("b".to_owned(), "h".to_owned());
-        Exposure { budget, holder, payer: units(100), route: units(400), amount: units(amount), needed: false }
+        Exposure {
+            budget,
+            holder,
+            payer: units(100),
+            route: units(400),
+            amount: units(amount),
+            needed: false,
+            alone: false,
+        }
     }
 
     fn slices(granted: u64) -> Slices {

@@ -59,6 +59,9 @@ pub struct Payment {
     pub set_aside: bool,
     /// Its answer left before it was settled.
     pub ahead: Option<Ahead>,
+    /// How often its content was given again.
+    #[serde(default)]
+    pub given_again: u32,
     /// When its state changed last; Unix seconds.
     pub changed_at: u64,
     /// When it may be forgotten; Unix seconds.

@@ -27,6 +27,8 @@ const RETRY_AFTER_SECONDS: u32 = 2;
 const KEEP_SECONDS: u64 = 24 * 3600;
 /// A wallet may sign for ever; we do not remember for ever. After this the chain alone refuses a replay.
 const KEEP_AT_MOST_SECONDS: u64 = 30 * 24 * 3600;
+/// What does not arrive is given again so often: a client that breaks off every time gets no more.
+const MAX_GIVEN_AGAIN: u32 = 10;
 /// Pauses before an unknown settlement is asked for again; the last one goes on.
 const ASK_AGAIN_SECONDS: [u64; 6] = [2, 5, 15, 60, 300, 900];
 
@@ -49,19 +51,26 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
         (Some(payment), Command::Settle { hold, attempt }) => {
             step(payment, hold, State::Serving, |payment| settle(payment, attempt, now))
         }
-        (Some(payment), Command::Queue { hold, attempt }) if payment.set_aside => {
+        (Some(payment), Command::Queue { hold, attempt, ended }) if payment.set_aside => {
             step(payment, hold, State::Serving, |payment| {
                 settle(payment, attempt, now);
-                payment.ahead = Some(Ahead::Leaving);
+                payment.ahead = Some(if ended { Ahead::Whole } else { Ahead::Leaving });
                 payment.lease_until = now.0 + QUEUED_SECONDS;
             })
         }
-        (Some(payment), Command::Queue { .. }) => (Some(payment), Reply::Stale),
-        (Some(payment), Command::Forgive { hold }) => close(payment, hold, Outcome::Released, now),
+        (Some(mut payment), Command::Forgive { hold }) if matches!(payment.state, State::Held | State::Serving) => {
+            // Nobody is to pay for what has left.
+            payment.ahead = None;
+            close(payment, hold, Outcome::Released, now)
+        }
+        (Some(payment), Command::Queue { .. } | Command::Forgive { .. }) => (Some(payment), Reply::Stale),
         (Some(payment), Command::Close { hold, outcome }) => close(payment, hold, *outcome, now),
-        // What is used shows when the answer has ended: the origin is still at work.
+        // What is used shows when the answer has ended: the origin is still at work, and the answer is leaving.
         (Some(payment), Command::Delivering { hold }) if payment.state == State::Serving && payment.set_aside => {
-            step(payment, hold, State::Serving, |payment| payment.lease_until = now.0 + SERVING_SECONDS)
+            step(payment, hold, State::Serving, |payment| {
+                payment.ahead = Some(Ahead::Leaving);
+                payment.lease_until = now.0 + SERVING_SECONDS;
+            })
         }
         (Some(payment), Command::Delivering { hold }) => step(payment, hold, State::Settled, |payment| {
             payment.lease_until = now.0 + DELIVERING_SECONDS;
@@ -158,6 +167,10 @@ fn present(known: Option<Payment>, new: Presentation, now: UnixTime) -> (Option<
         State::Held | State::Serving if leased => (Some(payment), busy),
         State::Held | State::Serving | State::Released => hold_anew(Some(payment), new, now),
         State::Settling | State::Unknown if leased || !same => (Some(payment), busy),
+        // Its answer has left, and the ledger goes on by itself.
+        State::Settling | State::Unknown if matches!(payment.ahead, Some(Ahead::Leaving | Ahead::Whole)) => {
+            (Some(payment), busy)
+        }
         State::Settling | State::Unknown => match payment.attempt.clone() {
             Some(attempt) => {
                 take(&mut payment, State::Settling, now, SETTLING_SECONDS);
@@ -171,12 +184,13 @@ fn present(known: Option<Payment>, new: Presentation, now: UnixTime) -> (Option<
         State::Settled if leased => (Some(payment), busy),
         State::Settled if payment.request != new.request => (Some(payment), Reply::Elsewhere),
         State::Settled => match payment.receipt.clone() {
-            Some(receipt) => {
+            Some(receipt) if payment.given_again < MAX_GIVEN_AGAIN => {
+                payment.given_again += 1;
                 take(&mut payment, State::Settled, now, DELIVERING_SECONDS);
                 let (hold, since) = (payment.hold, payment.changed_at);
                 (Some(payment), Reply::Owed { hold, receipt, since })
             }
-            None => spent(payment),
+            _ => spent(payment),
         },
         State::Delivered => spent(payment),
     }
@@ -221,6 +235,7 @@ fn hold_anew(before: Option<Payment>, new: Presentation, now: UnixTime) -> (Opti
         exposure: new.exposure,
         set_aside: false,
         ahead: None,
+        given_again: 0,
         changed_at: now.0,
         keep_until: new.valid_until.clamp(now.0 + KEEP_SECONDS, now.0 + KEEP_AT_MOST_SECONDS),
     };
@@ -234,7 +249,10 @@ fn close(mut payment: Payment, hold: u32, outcome: Outcome, now: UnixTime) -> (O
         // Evidence counts whoever brings it and whatever was thought before; the newest hold goes on to deliver.
         Outcome::Settled(receipt) if open || payment.state == State::Released => {
             let delivers = newest && open && payment.ahead.is_none_or(|ahead| ahead == Ahead::Leaving);
-            let state = if payment.ahead == Some(Ahead::Whole) { State::Delivered } else { State::Settled };
+            // Who has paid nothing is owed nothing.
+            let for_nothing = receipt.amount.as_deref() == Some("0");
+            let arrived = payment.ahead == Some(Ahead::Whole);
+            let state = if arrived || for_nothing { State::Delivered } else { State::Settled };
             enter(&mut payment, state, now);
             if let Some(attempt) = payment.attempt.take() {
                 payment.facilitator = Some(attempt.facilitator);
@@ -257,7 +275,9 @@ fn close(mut payment: Payment, hold: u32, outcome: Outcome, now: UnixTime) -> (O
             // Not leased: the payer may ask before the alarm does.
             payment.lease_until = now.0;
             payment.ask_at = now.0 + pause.unwrap_or(0);
-            payment.keep_until = payment.keep_until.max(now.0 + KEEP_SECONDS);
+            if payment.asked == 1 {
+                payment.keep_until = payment.keep_until.max(now.0 + KEEP_SECONDS);
+            }
             (Some(payment), Reply::Done)
         }
         Outcome::Settled(_) | Outcome::Released | Outcome::Unknown => (Some(payment), Reply::Stale),

@@ -9,6 +9,9 @@ use crate::time::UnixTime;
 pub struct Standing {
     /// Whether a payment has settled, and none was refused at settling since.
     pub good: bool,
+    /// Whether a payment was refused at settling, and none has settled since.
+    #[serde(default)]
+    pub refused: bool,
     /// Times that the origin was asked for payments which nobody had verified and which have not settled.
     pub unsettled: u32,
     /// When this changed last; Unix seconds.
@@ -74,13 +77,13 @@ impl Standing {
     /// A payment has settled.
     #[must_use]
     pub const fn after_settlement(self, now: UnixTime) -> Self {
-        Self { good: true, unsettled: self.unsettled.saturating_sub(1), changed_at: now.0 }
+        Self { good: true, refused: false, unsettled: self.unsettled.saturating_sub(1), changed_at: now.0 }
     }
 
     /// A payment was refused at settling.
     #[must_use]
     pub const fn after_refusal(self, now: UnixTime) -> Self {
-        Self { good: false, changed_at: now.0, ..self }
+        Self { good: false, refused: true, changed_at: now.0, ..self }
     }
 
     /// When it may be forgotten; Unix seconds.

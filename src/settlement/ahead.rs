@@ -1,7 +1,11 @@
 //! Answers that leave ahead of their money: what they may cost is set aside, comes back, or is lost.
 
+use std::rc::Rc;
+
 use crate::{
-    ledger::{BudgetCommand, Command, Exposure, Outcome, Payment, Plan, Presentation, Reply, State, Wish, set_aside},
+    ledger::{
+        BudgetCommand, Command, Exposure, Outcome, Payment, Plan, Presentation, Reply, Standing, State, Wish, set_aside,
+    },
     ports::{Background, Budgets, Clock, Fetch, Journal},
 };
 
@@ -17,13 +21,16 @@ where
     /// Decides what comes first, writes it down where it is the origin, and sets aside what the answer may cost where it
     /// need not, or cannot, wait for the money.
     pub(super) async fn planned(&self, nonce: &str, hold: u32, presentation: &Presentation) -> Result<Reply, S::Error> {
-        let good = self.store.standing()?.good;
+        let Standing { good, refused, .. } = self.store.standing()?;
         let ahead = match &presentation.exposure {
             Some(exposure) if exposure.needed => {
-                let taken = self.take(exposure)? || {
-                    self.balance(exposure, false).await;
-                    self.take(exposure)?
-                };
+                // Who has failed gets nothing ahead until a payment of theirs has settled.
+                let taken = !refused
+                    && (self.take(exposure)? || {
+                        let exposure = if good { exposure.clone() } else { exposure.alone() };
+                        self.balance(&exposure, false).await;
+                        self.take(&exposure)?
+                    });
                 if !taken {
                     self.apply(nonce, Command::Close { hold, outcome: Box::new(Outcome::Released) })?;
                     return Ok(Reply::Exhausted);
@@ -62,13 +69,30 @@ where
     pub(super) fn give_back(&self, before: Option<&Payment>, after: Option<&Payment>) -> Result<(), S::Error> {
         let (Some(exposure), None) = (before.and_then(set_aside), after.and_then(set_aside)) else { return Ok(()) };
         let mut slices = self.store.slices()?;
-        let released = after.is_none_or(|payment| payment.state == State::Released);
-        if released && before.is_some_and(|payment| payment.ahead.is_some()) {
+        let paid = after.is_some_and(|payment| matches!(payment.state, State::Settled | State::Delivered));
+        let leaves = before.is_some_and(|payment| payment.ahead.is_some());
+        let forgiven = after.is_some_and(|payment| payment.state == State::Released && payment.ahead.is_none());
+        if leaves && !paid && !forgiven {
             slices.lose(exposure);
         } else {
             slices.give_back(exposure);
         }
         self.store.keep_slices(&slices)
+    }
+
+    /// A payment came to nothing whose payer nobody knows: what was leased for it goes back to the others.
+    pub(super) fn return_unused(self: &Rc<Self>, nonce: &str) -> Result<(), S::Error> {
+        let exposure = self.store.load(nonce)?.and_then(|payment| payment.exposure);
+        if let Some(exposure) = exposure.filter(|exposure| exposure.needed)
+            && !self.store.standing()?.good
+        {
+            let (clerk, wanted) = (Rc::clone(self), self.store.slices()?.used(&exposure));
+            self.host.spawn(async move {
+                let (holder, limit) = (exposure.holder.clone(), exposure.route);
+                clerk.tell_budget(&exposure, BudgetCommand::Lease { holder, wanted, limit }).await;
+            });
+        }
+        Ok(())
     }
 
     /// Once a payment has come to an end, while nobody waits: tells its budget what was lost, or leases what the next
@@ -83,6 +107,10 @@ where
             let Some(wanted) = wanted else { return };
             BudgetCommand::Lease { holder, wanted, limit: exposure.route }
         };
+        self.tell_budget(exposure, command).await;
+    }
+
+    async fn tell_budget(&self, exposure: &Exposure, command: BudgetCommand) {
         let Ok(leased) = self.budgets.budget(&exposure.budget, command).await else {
             // Nothing more leaves unpaid than what is leased already.
             return self.host.fault("the budget of a route cannot be reached");

@@ -7,7 +7,10 @@ use futures_util::future::{Either, select};
 
 use crate::{
     facilitator::{Facilitators, Inquiry, Roster, Settlement},
-    ledger::{Alarm, CLERK_SECONDS, Command, Exposure, Outcome, Payment, Presentation, Reply, State, apply, on_alarm},
+    ledger::{
+        Alarm, CLERK_SECONDS, Command, Exposure, Outcome, Payment, Presentation, Reply, State, apply, on_alarm,
+        set_aside,
+    },
     ports::{Background, Budgets, Clock, Fetch, Journal},
     x402::SettleAttempt,
 };
@@ -88,9 +91,9 @@ where
                     reply => Ok(reply),
                 }
             }
-            Command::Queue { hold, attempt } => {
+            Command::Queue { hold, attempt, ended } => {
                 let attempt = Box::new(self.facilitators().reachable(*attempt));
-                let reply = self.apply(nonce, Command::Queue { hold, attempt: attempt.clone() })?;
+                let reply = self.apply(nonce, Command::Queue { hold, attempt: attempt.clone(), ended })?;
                 if reply == Reply::Done {
                     drop(self.work(nonce, hold, attempt, true));
                 }
@@ -103,6 +106,9 @@ where
                     _ => true,
                 };
                 let reply = self.apply(nonce, command)?;
+                if reply == Reply::Done {
+                    self.return_unused(nonce)?;
+                }
                 if forgives && reply == Reply::Done && self.was_unverified(nonce)? {
                     self.store.keep_standing(&self.store.standing()?.forgiven(self.host.now()))?;
                 }
@@ -134,6 +140,10 @@ where
                 Alarm::Forget => {
                     self.give_back(Some(&payment), None)?;
                     self.store.forget(&nonce)?;
+                    if let Some(exposure) = set_aside(&payment).filter(|_| payment.ahead.is_some()).cloned() {
+                        let clerk = Rc::clone(self);
+                        self.host.spawn(async move { clerk.balance(&exposure, true).await });
+                    }
                 }
                 Alarm::Ask(payment, attempt) if asked.len() < ASKED_PER_ALARM => {
                     self.store.save(&nonce, &payment)?;
@@ -267,14 +277,16 @@ where
     fn conclude(&self, nonce: &str, hold: u32, settlement: &Settlement) -> Result<Option<(Exposure, bool)>, S::Error> {
         let written = self.write_end(nonce, hold, settlement);
         let somebody_waits = self.calls.end(nonce, settlement);
-        let Some(payment) = written? else { return Ok(None) };
-        let (ahead, settled) = (payment.ahead.is_some(), matches!(settlement, Settlement::Settled(_)));
+        let Some(before) = written? else { return Ok(None) };
+        let (ahead, settled) = (before.ahead.is_some(), matches!(settlement, Settlement::Settled(_)));
         if settled && !somebody_waits && !ahead {
             // Who presented it was told to come again: what it paid for is owed at once.
             self.apply(nonce, Command::Delivered { hold, whole: false })?;
         }
-        let lost = ahead && payment.set_aside && matches!(settlement, Settlement::Refused(_));
-        Ok(payment.exposure.map(|exposure| (exposure, lost)))
+        let was_open = set_aside(&before).is_some();
+        let is_released = self.store.load(nonce)?.is_some_and(|payment| payment.state == State::Released);
+        let lost = ahead && was_open && is_released;
+        Ok(before.exposure.map(|exposure| (exposure, lost)))
     }
 
     /// Returns the payment as it was before.

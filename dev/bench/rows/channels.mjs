@@ -12,7 +12,7 @@ const REPEATS_A_ROUND = 10;
 const FACILITATOR_MILLISECONDS = 150;
 const OPENED_AT_ONCE = 10;
 const PAID_WITHIN = 90_000;
-const CLAIMS = { every: 10, idle: 10 };
+const CLAIMS = { idle: 10 };
 const newReceiver = () => privateKeyToAccount(generatePrivateKey()).address;
 const route = (payTo) => ({ scheme: "batch-settlement", payTo, minDeposit: "$1" });
 
