@@ -163,7 +163,7 @@ proptest! {
                         }
                         _ => None,
                     };
-                    let reply = tell(&mut known, Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited }, now);
+                    let reply = tell(&mut known, Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited, ended: false }, now);
                     if let Reply::Charged(receipt) = &reply {
                         prop_assert!(share <= 100 || amount <= price, "{reply:?}");
                         prop_assert!(amount <= price);
@@ -301,7 +301,7 @@ fn charged(known: &mut Option<Account>, hold: u32, amount: u64, at: u64) {
     let what = voucher(number(serving.max), amount, &serving.request, None);
     let reply = tell(
         known,
-        Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited: None },
+        Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited: None, ended: false },
         at,
     );
     assert!(matches!(reply, Reply::Charged(_)), "{reply:?}");
@@ -336,6 +336,34 @@ fn a_voucher_sent_again_after_a_lost_answer_gets_it_without_a_second_charge() {
 }
 
 #[test]
+fn a_charge_buys_its_content_again_ten_times_and_an_answer_that_has_ended_is_not_owed() {
+    let (mut known, mut hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    for _ in 0..10 {
+        tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+        let reply = tell(&mut known, present(voucher(10, 10, "a", None)), 1001);
+        let Reply::Owed { hold: newer, .. } = reply else { panic!("{reply:?}") };
+        hold = newer;
+    }
+    assert_eq!(tell(&mut known, present(voucher(10, 10, "a", None)), 1001), Reply::Busy { retry_after: 2 });
+    tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+    let spent = |known: &mut Option<Account>| {
+        matches!(
+            tell(known, present(voucher(10, 10, "a", None)), 1002),
+            Reply::Refused { flaw: ChannelFlaw::CumulativeAmountMismatch, .. }
+        )
+    };
+    assert!(spent(&mut known));
+    // Metered: charged when it had ended.
+    let (mut known, hold) = opened();
+    let served = Box::new(served(&voucher(10, 10, "a", None)));
+    let charge = Command::Charge { hold, served, amount: 10.into(), deposited: None, ended: true };
+    assert!(matches!(tell(&mut known, charge, 1001), Reply::Charged(_)));
+    tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+    assert!(spent(&mut known));
+}
+
+#[test]
 fn another_request_of_a_busy_channel_is_refused_and_the_same_voucher_is_good_after_a_failed_origin() {
     let (mut known, hold) = opened();
     charged(&mut known, hold, 10, 1000);
@@ -350,6 +378,7 @@ fn another_request_of_a_busy_channel_is_refused_and_the_same_voucher_is_good_aft
         served: Box::new(served(&voucher(max, 10, request, None))),
         amount: 10.into(),
         deposited: None,
+        ended: false,
     };
     assert_eq!(tell(&mut known, late(20, "b"), 1004), Reply::Stale);
 }

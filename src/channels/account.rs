@@ -73,6 +73,9 @@ pub struct Owed {
     pub since: u64,
     /// Until then its answer is on its way; Unix seconds.
     pub lease_until: u64,
+    /// How often it was given again.
+    #[serde(default)]
+    pub given_again: u32,
 }
 
 /// What the chain says of a channel, by itself or by a facilitator's word.

@@ -77,6 +77,9 @@ pub enum Command {
         amount: Uint256,
         /// The deposit that was settled for it: its transaction, and what the chain holds then, where that was said.
         deposited: Option<(String, Option<Seen>)>,
+        /// The answer has ended already: it is not owed.
+        #[serde(default)]
+        ended: bool,
     },
     /// Nothing is charged.
     Release {

@@ -24,6 +24,8 @@ const DELIVERING_SECONDS: u64 = 60;
 const RETRY_AFTER_SECONDS: u32 = 2;
 /// Charges whose answers have not arrived that are kept for one channel. Beyond, the oldest is forgotten.
 const MAX_OWED: usize = 32;
+/// The same charge buys its content again so often, where it never arrived whole.
+const MAX_GIVEN_AGAIN: u32 = 10;
 
 /// Applies a command to what is known of a channel; returns what is known then, and what is to be done. `id` is the
 /// channel's.
@@ -31,8 +33,8 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
     match (known, command) {
         (known, Command::Present(presentation)) => present(known, id, *presentation, now),
         (None, _) => (None, Reply::Stale),
-        (Some(account), Command::Charge { hold, served, amount, deposited }) => {
-            charge(account, (hold, *served), amount, deposited, now)
+        (Some(account), Command::Charge { hold, served, amount, deposited, ended }) => {
+            charge(account, (hold, *served), (amount, ended), deposited, now)
         }
         (Some(account), Command::Settling { hold, served, asked }) => settling(account, (hold, served), asked, now),
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
@@ -106,11 +108,13 @@ fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime
 /// What is known of this very voucher for this very request, or of another that is being served.
 fn recalled(account: &mut Account, new: &Presentation, now: UnixTime) -> Option<Reply> {
     let hold = account.hold.saturating_add(1);
-    let is_it = |owed: &&mut Owed| owed.max == new.max && owed.request == new.request;
-    if let Some(owed) = account.owed.iter_mut().find(is_it) {
+    let is_it = |owed: &Owed| owed.max == new.max && owed.request == new.request;
+    account.owed.retain(|owed| !is_it(owed) || owed.lease_until > now.0 || owed.given_again < MAX_GIVEN_AGAIN);
+    if let Some(owed) = account.owed.iter_mut().find(|owed| is_it(owed)) {
         if owed.lease_until > now.0 {
             return Some(Reply::Busy { retry_after: RETRY_AFTER_SECONDS });
         }
+        owed.given_again += 1;
         owed.hold = hold;
         owed.lease_until = now.0 + DELIVERING_SECONDS;
         let (receipt, since) = (Box::new(owed.receipt.clone()), owed.since);
@@ -266,7 +270,7 @@ fn settling(
 fn charge(
     mut account: Account,
     (hold, served): (u32, Served),
-    amount: Uint256,
+    (amount, ended): (Uint256, bool),
     deposited: Option<(String, Option<Seen>)>,
     now: UnixTime,
 ) -> (Option<Account>, Reply) {
@@ -324,8 +328,8 @@ fn charge(
         _ => None,
     };
     let receipt = Receipt { charged: amount, state: account.state(), transaction, deposited };
-    // What cost nothing is not owed: the same voucher is good for another request.
-    if amount > Uint256::ZERO {
+    // What cost nothing is not owed: the same voucher is good for another request. Nor is an answer that has ended.
+    if amount > Uint256::ZERO && !ended {
         if account.owed.len() >= MAX_OWED {
             account.owed.remove(0);
         }
@@ -336,6 +340,7 @@ fn charge(
             receipt: receipt.clone(),
             since: now.0,
             lease_until: now.0 + DELIVERING_SECONDS,
+            given_again: 0,
         });
     }
     (Some(account), Reply::Charged(Box::new(receipt)))

@@ -62,7 +62,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         };
         let Some(ledger) = self.ledger else { return self.ledger_down() };
         let served = Box::new(crossing.served());
-        let charge = Command::Charge { hold: ticket.hold(), served, amount: used, deposited };
+        let charge = Command::Charge { hold: ticket.hold(), served, amount: used, deposited, ended: false };
         match ledger.channel(&crossing.object, charge).await {
             Ok(Reply::Charged(receipt)) => {
                 let receipt = crossing.receipt(&receipt);
