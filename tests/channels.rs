@@ -364,6 +364,31 @@ fn a_charge_buys_its_content_again_ten_times_and_an_answer_that_has_ended_is_not
 }
 
 #[test]
+fn a_refund_buys_nothing_that_is_owed() {
+    let (mut known, hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+    let refund = |seen| Presentation { asked: Asked::Refund { amount: None }, ..voucher(10, 0, "a", seen) };
+    assert_eq!(tell(&mut known, present(refund(None)), 1002), Reply::Unseen { deposit_begun: false });
+    assert!(matches!(tell(&mut known, present(refund(Some(seen(100, 0, 1002)))), 1002), Reply::Held { .. }));
+}
+
+#[test]
+fn nothing_is_told_of_a_channel_before_somebody_has_said_whose_voucher_it_is() {
+    let (mut known, hold) = opened();
+    let strange = |max, seen| Presentation { proven: false, ..voucher(max, 10, "a", seen) };
+    let unseen = Reply::Unseen { deposit_begun: false };
+    assert_eq!(tell(&mut known, present(strange(10, None)), 1001), unseen, "being served");
+    charged(&mut known, hold, 10, 1001);
+    tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+    for max in [10, 11] {
+        assert_eq!(tell(&mut known, present(strange(max, None)), 1002), unseen, "owed, or not the next one");
+    }
+    let reply = tell(&mut known, present(strange(10, Some(seen(100, 0, 1002)))), 1002);
+    assert!(matches!(reply, Reply::Owed { .. }), "{reply:?}");
+}
+
+#[test]
 fn another_request_of_a_busy_channel_is_refused_and_the_same_voucher_is_good_after_a_failed_origin() {
     let (mut known, hold) = opened();
     charged(&mut known, hold, 10, 1000);

@@ -415,6 +415,25 @@ fn nothing_is_kept_of_channels_that_do_not_exist() {
 }
 
 #[test]
+fn a_contract_wallets_channel_is_taken_only_where_such_signatures_are_deferred() {
+    let (world, client) = (world(), Client::new());
+    let offer = offer(&world);
+    let config = ChannelConfig { payer_authorizer: Address::ZERO, ..client.config(&offer) };
+    let channel_id = hex32(&config.channel_id(CHAIN));
+    let voucher = json!({"channelId": channel_id, "maxClaimableAmount": "1000", "signature": "0x1234"});
+    let request = Client::pays(&offer, &json!({"type": "voucher", "channelConfig": config, "voucher": voucher}));
+    refused(&world, &request, "invalid_batch_settlement_evm_voucher_signature");
+    assert!(world.calls().is_empty() && world.channel_calls.borrow().is_empty());
+    let mut deferring = document();
+    deferring["smartWallets"] = json!("defer");
+    let prices = world.prices.after_edit(&deferring.to_string(), x402_edge::time::UnixTime(NOW));
+    let world = World { prices, ..world };
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 0)}))]);
+    world.origins(&request);
+    assert_eq!(world.calls(), ["https://facilitator.example/verify", "origin /calls/1"]);
+}
+
+#[test]
 fn a_deposit_that_is_refused_or_lost_charges_nothing_and_one_that_arrived_is_not_brought_twice() {
     let (world, client) = (world(), Client::new());
     let offer = offer(&world);

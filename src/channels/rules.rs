@@ -78,6 +78,11 @@ fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime
     let Some(mut account) = known else {
         return if new.known_only { (None, Reply::NotKnown) } else { open(id, new, now) };
     };
+    if !new.proven && new.seen.is_none() {
+        // Anybody may have written it: nothing is told of the channel.
+        let reply = unseen(Some(&account), &new);
+        return (Some(account), reply);
+    }
     if let Some(left) = account.serving.take_if(|serving| serving.lease_until <= now.0)
         && left.settling
     {
@@ -108,7 +113,8 @@ fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime
 /// What is known of this very voucher for this very request, or of another that is being served.
 fn recalled(account: &mut Account, new: &Presentation, now: UnixTime) -> Option<Reply> {
     let hold = account.hold.saturating_add(1);
-    let is_it = |owed: &Owed| owed.max == new.max && owed.request == new.request;
+    let is_refund = matches!(new.asked, Asked::Refund { .. });
+    let is_it = |owed: &Owed| !is_refund && owed.max == new.max && owed.request == new.request;
     account.owed.retain(|owed| !is_it(owed) || owed.lease_until > now.0 || owed.given_again < MAX_GIVEN_AGAIN);
     if let Some(owed) = account.owed.iter_mut().find(|owed| is_it(owed)) {
         if owed.lease_until > now.0 {
