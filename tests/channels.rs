@@ -5,7 +5,8 @@
 use proptest::prelude::*;
 use x402_edge::{
     channels::{
-        Account, Asked, ClaimPolicy, Command, Due, Means, Presentation, Reply, Seen, Served, apply, on_alarm, wake,
+        Account, Asked, ClaimPolicy, Command, Due, Means, Presentation, Reply, Seen, Served, SignedRefund, apply,
+        on_alarm, wake,
     },
     evm::{Address, Hash32, Uint256},
     schemes::batch_settlement::{ChannelConfig, ChannelFlaw},
@@ -153,7 +154,7 @@ proptest! {
                 Deed::Charge(newest, share) => if let Some((hold, what, price)) = holder(newest) {
                     let amount = price * share / 100;
                     if matches!(what.asked, Asked::Deposit { .. })
-                        && tell(&mut known, Command::Settling { hold, served: served(&what), asked: what.asked.clone() }, now) != Reply::Done {
+                        && tell(&mut known, Command::Settling { hold, served: served(&what), asked: what.asked.clone(), refund: None }, now) != Reply::Done {
                         continue;
                     }
                     let deposited = match what.asked {
@@ -374,6 +375,37 @@ fn a_refund_buys_nothing_that_is_owed() {
 }
 
 #[test]
+fn a_refund_that_was_signed_counts_as_gone_until_the_chain_has_passed_it() {
+    let (mut known, hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    tell(&mut known, Command::Delivered { hold, whole: true }, 1000);
+    let ask = |max, price, asked, seen| present(Presentation { asked, ..voucher(max, price, "b", seen) });
+    let refund = || Asked::Refund { amount: Some(60.into()) };
+    let reply = tell(&mut known, ask(10, 0, refund(), Some(seen(100, 0, 1001))), 1001);
+    let Reply::Held { hold, .. } = reply else { panic!("{reply:?}") };
+    for amount in [60, 50] {
+        let served = served(&voucher(10, 0, "b", None));
+        let refund = Some(SignedRefund { nonce: 0, amount: amount.into() });
+        let settling = Command::Settling { hold, served, asked: Asked::Refund { amount: Some(amount.into()) }, refund };
+        assert_eq!(tell(&mut known, settling, 1001), Reply::Done);
+    }
+    tell(&mut known, Command::Release { hold, touched: true }, 1002);
+    let next = |max: u64, seen| ask(max, max - 10, Asked::Voucher, seen);
+    assert!(matches!(tell(&mut known, next(41, None), 1003), Reply::Unseen { .. }), "the mirror is doubtful");
+    let reply = tell(&mut known, next(41, Some(seen(100, 0, 1003))), 1003);
+    assert!(matches!(reply, Reply::Refused { flaw: ChannelFlaw::CumulativeExceedsBalance, .. }), "{reply:?}");
+    assert!(matches!(tell(&mut known.clone(), next(40, Some(seen(100, 0, 1003))), 1003), Reply::Held { .. }));
+    let deposit = |max: u64| {
+        let asked = Asked::Deposit { amount: 5.into(), digest: "d".to_owned() };
+        tell(&mut known.clone(), ask(max, max - 10, asked, Some(seen(100, 0, 1003))), 1003)
+    };
+    assert!(matches!(deposit(45), Reply::Held { .. }) && matches!(deposit(46), Reply::Refused { .. }));
+    // It has arrived, in part of what was signed.
+    let after = Some(Seen { refund_nonce: 1, ..seen(50, 10, 1004) });
+    assert!(matches!(tell(&mut known, next(50, after), 1004), Reply::Held { .. }));
+}
+
+#[test]
 fn nothing_is_told_of_a_channel_before_somebody_has_said_whose_voucher_it_is() {
     let (mut known, hold) = opened();
     let strange = |max, seen| Presentation { proven: false, ..voucher(max, 10, "a", seen) };
@@ -462,7 +494,7 @@ fn a_deposit_whose_outcome_is_unknown_is_remembered() {
     let mut known = None;
     assert_eq!(tell(&mut known, present(deposit(None)), 1000), Reply::Unseen { deposit_begun: false });
     let Reply::Held { hold, .. } = tell(&mut known, present(deposit(Some(seen(0, 0, 1000)))), 1000) else { panic!() };
-    let settling = Command::Settling { hold, served: served(&deposit(None)), asked: deposit(None).asked };
+    let settling = Command::Settling { hold, served: served(&deposit(None)), asked: deposit(None).asked, refund: None };
     assert_eq!(tell(&mut known, settling, 1001), Reply::Done);
     // Should its object lose its memory now, others wait all the same.
     known = known.map(|account| account.lasting());

@@ -505,6 +505,34 @@ fn a_refund_is_signed_by_the_receivers_key_and_claims_what_was_charged() {
 }
 
 #[test]
+fn a_refund_never_signs_away_what_was_charged_and_is_not_taken_for_refused_once_it_was_under_way() {
+    let no = |code: &str| {
+        reply(200, &json!({"success": false, "errorReason": code, "transaction": "", "network": "eip155:84532"}))
+    };
+    let refused = "invalid_batch_settlement_evm_refund_simulation_failed";
+    for (answers, status) in [(vec![no(refused)], 402), (vec![no("settlement_pending"), no(refused)], 502)] {
+        let (world, client, offer) = opened();
+        world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 0)}))]);
+        world.settle.replace(answers);
+        let config = client.config(&offer);
+        let most = "340282366920938463463374607431768211456";
+        let payload =
+            json!({"type": "refund", "channelConfig": config, "voucher": client.voucher(&offer, 1000), "amount": most});
+        let answer = world.ours(&Client::pays(&offer, &payload));
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(world.sent.borrow()[1]["paymentPayload"]["payload"]["amount"], "999000");
+        // Whatever was said, it was shown and may arrive: nothing is sold for what it takes.
+        forget_calls(&world);
+        let answer = world.ours(&client.by_voucher(&offer));
+        assert_eq!(
+            decoded(&answer, "PAYMENT-REQUIRED")["error"],
+            "invalid_batch_settlement_evm_cumulative_exceeds_balance"
+        );
+        assert_eq!(world.calls(), ["https://facilitator.example/verify"]);
+    }
+}
+
+#[test]
 fn a_refund_without_anything_left_is_refused_and_one_nobody_knows_of_is_asked_for_again() {
     let (world, client, offer) = opened();
     world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1000, 1000)}))]);

@@ -7,7 +7,7 @@ use crate::{
     schemes::batch_settlement::{Channel, ChannelConfig, ChannelFlaw},
 };
 
-use super::{Means, Seen};
+use super::{Means, Seen, SignedRefund};
 
 /// What is wanted of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,9 @@ pub enum Command {
         served: Served,
         /// What is wanted.
         asked: Asked,
+        /// The refund that is signed for it: written before anybody has seen it.
+        #[serde(default)]
+        refund: Option<SignedRefund>,
     },
     /// The origin answered well: charge. It says all that the object needs, which may have lost its memory of the hold.
     Charge {

@@ -12,7 +12,9 @@ use crate::{
     time::UnixTime,
 };
 
-use super::{Account, Asked, Command, Owed, Presentation, Receipt, Reply, Seen, Served, Serving, VoucherState};
+use super::{
+    Account, Asked, Command, Owed, Presentation, Receipt, Reply, Seen, Served, Serving, SignedRefund, VoucherState,
+};
 
 /// The origin has 60 s to begin its answer to a paid request.
 const SERVING_SECONDS: u64 = 70;
@@ -36,7 +38,9 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
         (Some(account), Command::Charge { hold, served, amount, deposited, ended }) => {
             charge(account, (hold, *served), (amount, ended), deposited, now)
         }
-        (Some(account), Command::Settling { hold, served, asked }) => settling(account, (hold, served), asked, now),
+        (Some(account), Command::Settling { hold, served, asked, refund }) => {
+            settling(account, (hold, served), (asked, refund), now)
+        }
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
         (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen),
         // What is charged shows when the answer has ended: the origin is still at work.
@@ -143,9 +147,9 @@ fn admitted(account: &Account, new: &Presentation, now: UnixTime) -> Result<bool
     match &new.asked {
         Asked::Voucher if !(told || new.proven && channel.is_fresh(now)) => return Ok(false),
         Asked::Deposit { .. } | Asked::Refund { .. } if !told => return Ok(false),
-        Asked::Voucher => channel.covers(new.max)?,
+        Asked::Voucher => Channel { balance: account.firm_balance(), ..channel.clone() }.covers(new.max)?,
         Asked::Deposit { amount, .. } => {
-            let balance = channel.balance.checked_add(*amount).filter(|balance| balance.fits_in_128_bits());
+            let balance = account.firm_balance().checked_add(*amount).filter(|balance| balance.fits_in_128_bits());
             Channel { balance: balance.ok_or(ChannelFlaw::CumulativeExceedsBalance)?, ..channel.clone() }
                 .covers(new.max)?;
         }
@@ -238,6 +242,7 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
         means: new.means.clone(),
         opened_at: now.0,
         looked_at: 0,
+        refund: None,
     };
     match admitted(&account, &new, now) {
         Ok(_) => {
@@ -253,7 +258,7 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
 fn settling(
     mut account: Account,
     (hold, served): (u32, Served),
-    asked: Asked,
+    (asked, refund): (Asked, Option<SignedRefund>),
     now: UnixTime,
 ) -> (Option<Account>, Reply) {
     let Served { max, signature, price, request } = served;
@@ -267,6 +272,11 @@ fn settling(
     account.hold = account.hold.max(hold);
     if let Asked::Deposit { digest, .. } = &asked {
         account.deposit = Some(digest.clone());
+    }
+    if let Some(refund) = refund {
+        // Of several for the same count of the chain's any may be brought, but only one.
+        let other = account.refund.take().filter(|other| other.nonce == refund.nonce && other.amount > refund.amount);
+        account.refund = Some(other.unwrap_or(refund));
     }
     let lease_until = now.0 + SETTLING_SECONDS;
     account.serving = Some(Serving { hold, max, signature, request, asked, settling: true, lease_until });
