@@ -5,7 +5,8 @@
 use proptest::prelude::*;
 use x402_edge::{
     channels::{
-        Account, Asked, ClaimPolicy, Command, Due, Means, Presentation, Reply, Seen, Served, apply, on_alarm, wake,
+        Account, Asked, ClaimPolicy, Command, Due, Means, Presentation, Reply, Seen, Served, SignedRefund, apply,
+        on_alarm, wake,
     },
     evm::{Address, Hash32, Uint256},
     schemes::batch_settlement::{ChannelConfig, ChannelFlaw},
@@ -153,7 +154,7 @@ proptest! {
                 Deed::Charge(newest, share) => if let Some((hold, what, price)) = holder(newest) {
                     let amount = price * share / 100;
                     if matches!(what.asked, Asked::Deposit { .. })
-                        && tell(&mut known, Command::Settling { hold, served: served(&what), asked: what.asked.clone() }, now) != Reply::Done {
+                        && tell(&mut known, Command::Settling { hold, served: served(&what), asked: what.asked.clone(), refund: None }, now) != Reply::Done {
                         continue;
                     }
                     let deposited = match what.asked {
@@ -163,7 +164,7 @@ proptest! {
                         }
                         _ => None,
                     };
-                    let reply = tell(&mut known, Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited }, now);
+                    let reply = tell(&mut known, Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited, ended: false }, now);
                     if let Reply::Charged(receipt) = &reply {
                         prop_assert!(share <= 100 || amount <= price, "{reply:?}");
                         prop_assert!(amount <= price);
@@ -301,7 +302,7 @@ fn charged(known: &mut Option<Account>, hold: u32, amount: u64, at: u64) {
     let what = voucher(number(serving.max), amount, &serving.request, None);
     let reply = tell(
         known,
-        Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited: None },
+        Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited: None, ended: false },
         at,
     );
     assert!(matches!(reply, Reply::Charged(_)), "{reply:?}");
@@ -336,6 +337,90 @@ fn a_voucher_sent_again_after_a_lost_answer_gets_it_without_a_second_charge() {
 }
 
 #[test]
+fn a_charge_buys_its_content_again_ten_times_and_an_answer_that_has_ended_is_not_owed() {
+    let (mut known, mut hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    for _ in 0..10 {
+        tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+        let reply = tell(&mut known, present(voucher(10, 10, "a", None)), 1001);
+        let Reply::Owed { hold: newer, .. } = reply else { panic!("{reply:?}") };
+        hold = newer;
+    }
+    assert_eq!(tell(&mut known, present(voucher(10, 10, "a", None)), 1001), Reply::Busy { retry_after: 2 });
+    tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+    let spent = |known: &mut Option<Account>| {
+        matches!(
+            tell(known, present(voucher(10, 10, "a", None)), 1002),
+            Reply::Refused { flaw: ChannelFlaw::CumulativeAmountMismatch, .. }
+        )
+    };
+    assert!(spent(&mut known));
+    // Metered: charged when it had ended.
+    let (mut known, hold) = opened();
+    let served = Box::new(served(&voucher(10, 10, "a", None)));
+    let charge = Command::Charge { hold, served, amount: 10.into(), deposited: None, ended: true };
+    assert!(matches!(tell(&mut known, charge, 1001), Reply::Charged(_)));
+    tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+    assert!(spent(&mut known));
+}
+
+#[test]
+fn a_refund_buys_nothing_that_is_owed() {
+    let (mut known, hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+    let refund = |seen| Presentation { asked: Asked::Refund { amount: None }, ..voucher(10, 0, "a", seen) };
+    assert_eq!(tell(&mut known, present(refund(None)), 1002), Reply::Unseen { deposit_begun: false });
+    assert!(matches!(tell(&mut known, present(refund(Some(seen(100, 0, 1002)))), 1002), Reply::Held { .. }));
+}
+
+#[test]
+fn a_refund_that_was_signed_counts_as_gone_until_the_chain_has_passed_it() {
+    let (mut known, hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    tell(&mut known, Command::Delivered { hold, whole: true }, 1000);
+    let ask = |max, price, asked, seen| present(Presentation { asked, ..voucher(max, price, "b", seen) });
+    let refund = || Asked::Refund { amount: Some(60.into()) };
+    let reply = tell(&mut known, ask(10, 0, refund(), Some(seen(100, 0, 1001))), 1001);
+    let Reply::Held { hold, .. } = reply else { panic!("{reply:?}") };
+    for amount in [60, 50] {
+        let served = served(&voucher(10, 0, "b", None));
+        let refund = Some(SignedRefund { nonce: 0, amount: amount.into() });
+        let settling = Command::Settling { hold, served, asked: Asked::Refund { amount: Some(amount.into()) }, refund };
+        assert_eq!(tell(&mut known, settling, 1001), Reply::Done);
+    }
+    tell(&mut known, Command::Release { hold, touched: true }, 1002);
+    let next = |max: u64, seen| ask(max, max - 10, Asked::Voucher, seen);
+    assert!(matches!(tell(&mut known, next(41, None), 1003), Reply::Unseen { .. }), "the mirror is doubtful");
+    let reply = tell(&mut known, next(41, Some(seen(100, 0, 1003))), 1003);
+    assert!(matches!(reply, Reply::Refused { flaw: ChannelFlaw::CumulativeExceedsBalance, .. }), "{reply:?}");
+    assert!(matches!(tell(&mut known.clone(), next(40, Some(seen(100, 0, 1003))), 1003), Reply::Held { .. }));
+    let deposit = |max: u64| {
+        let asked = Asked::Deposit { amount: 5.into(), digest: "d".to_owned() };
+        tell(&mut known.clone(), ask(max, max - 10, asked, Some(seen(100, 0, 1003))), 1003)
+    };
+    assert!(matches!(deposit(45), Reply::Held { .. }) && matches!(deposit(46), Reply::Refused { .. }));
+    // It has arrived, in part of what was signed.
+    let after = Some(Seen { refund_nonce: 1, ..seen(50, 10, 1004) });
+    assert!(matches!(tell(&mut known, next(50, after), 1004), Reply::Held { .. }));
+}
+
+#[test]
+fn nothing_is_told_of_a_channel_before_somebody_has_said_whose_voucher_it_is() {
+    let (mut known, hold) = opened();
+    let strange = |max, seen| Presentation { proven: false, ..voucher(max, 10, "a", seen) };
+    let unseen = Reply::Unseen { deposit_begun: false };
+    assert_eq!(tell(&mut known, present(strange(10, None)), 1001), unseen, "being served");
+    charged(&mut known, hold, 10, 1001);
+    tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
+    for max in [10, 11] {
+        assert_eq!(tell(&mut known, present(strange(max, None)), 1002), unseen, "owed, or not the next one");
+    }
+    let reply = tell(&mut known, present(strange(10, Some(seen(100, 0, 1002)))), 1002);
+    assert!(matches!(reply, Reply::Owed { .. }), "{reply:?}");
+}
+
+#[test]
 fn another_request_of_a_busy_channel_is_refused_and_the_same_voucher_is_good_after_a_failed_origin() {
     let (mut known, hold) = opened();
     charged(&mut known, hold, 10, 1000);
@@ -350,6 +435,7 @@ fn another_request_of_a_busy_channel_is_refused_and_the_same_voucher_is_good_aft
         served: Box::new(served(&voucher(max, 10, request, None))),
         amount: 10.into(),
         deposited: None,
+        ended: false,
     };
     assert_eq!(tell(&mut known, late(20, "b"), 1004), Reply::Stale);
 }
@@ -408,7 +494,7 @@ fn a_deposit_whose_outcome_is_unknown_is_remembered() {
     let mut known = None;
     assert_eq!(tell(&mut known, present(deposit(None)), 1000), Reply::Unseen { deposit_begun: false });
     let Reply::Held { hold, .. } = tell(&mut known, present(deposit(Some(seen(0, 0, 1000)))), 1000) else { panic!() };
-    let settling = Command::Settling { hold, served: served(&deposit(None)), asked: deposit(None).asked };
+    let settling = Command::Settling { hold, served: served(&deposit(None)), asked: deposit(None).asked, refund: None };
     assert_eq!(tell(&mut known, settling, 1001), Reply::Done);
     // Should its object lose its memory now, others wait all the same.
     known = known.map(|account| account.lasting());

@@ -415,6 +415,25 @@ fn nothing_is_kept_of_channels_that_do_not_exist() {
 }
 
 #[test]
+fn a_contract_wallets_channel_is_taken_only_where_such_signatures_are_deferred() {
+    let (world, client) = (world(), Client::new());
+    let offer = offer(&world);
+    let config = ChannelConfig { payer_authorizer: Address::ZERO, ..client.config(&offer) };
+    let channel_id = hex32(&config.channel_id(CHAIN));
+    let voucher = json!({"channelId": channel_id, "maxClaimableAmount": "1000", "signature": "0x1234"});
+    let request = Client::pays(&offer, &json!({"type": "voucher", "channelConfig": config, "voucher": voucher}));
+    refused(&world, &request, "invalid_batch_settlement_evm_voucher_signature");
+    assert!(world.calls().is_empty() && world.channel_calls.borrow().is_empty());
+    let mut deferring = document();
+    deferring["smartWallets"] = json!("defer");
+    let prices = world.prices.after_edit(&deferring.to_string(), x402_edge::time::UnixTime(NOW));
+    let world = World { prices, ..world };
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 0)}))]);
+    world.origins(&request);
+    assert_eq!(world.calls(), ["https://facilitator.example/verify", "origin /calls/1"]);
+}
+
+#[test]
 fn a_deposit_that_is_refused_or_lost_charges_nothing_and_one_that_arrived_is_not_brought_twice() {
     let (world, client) = (world(), Client::new());
     let offer = offer(&world);
@@ -483,6 +502,34 @@ fn a_refund_is_signed_by_the_receivers_key_and_claims_what_was_charged() {
     assert!(world.channels.borrow().is_empty(), "nothing is left of it");
     let last = world.channel_calls.borrow().last().cloned();
     assert!(matches!(last, Some(Command::Refunded { .. })));
+}
+
+#[test]
+fn a_refund_never_signs_away_what_was_charged_and_is_not_taken_for_refused_once_it_was_under_way() {
+    let no = |code: &str| {
+        reply(200, &json!({"success": false, "errorReason": code, "transaction": "", "network": "eip155:84532"}))
+    };
+    let refused = "invalid_batch_settlement_evm_refund_simulation_failed";
+    for (answers, status) in [(vec![no(refused)], 402), (vec![no("settlement_pending"), no(refused)], 502)] {
+        let (world, client, offer) = opened();
+        world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 0)}))]);
+        world.settle.replace(answers);
+        let config = client.config(&offer);
+        let most = "340282366920938463463374607431768211456";
+        let payload =
+            json!({"type": "refund", "channelConfig": config, "voucher": client.voucher(&offer, 1000), "amount": most});
+        let answer = world.ours(&Client::pays(&offer, &payload));
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(world.sent.borrow()[1]["paymentPayload"]["payload"]["amount"], "999000");
+        // Whatever was said, it was shown and may arrive: nothing is sold for what it takes.
+        forget_calls(&world);
+        let answer = world.ours(&client.by_voucher(&offer));
+        assert_eq!(
+            decoded(&answer, "PAYMENT-REQUIRED")["error"],
+            "invalid_batch_settlement_evm_cumulative_exceeds_balance"
+        );
+        assert_eq!(world.calls(), ["https://facilitator.example/verify"]);
+    }
 }
 
 #[test]

@@ -36,6 +36,18 @@ pub struct Account {
     pub opened_at: u64,
     /// When the chain was asked last without a request.
     pub looked_at: u64,
+    /// The refund that was signed last, until the chain's counter has passed it: it may be brought at any time.
+    #[serde(default)]
+    pub refund: Option<SignedRefund>,
+}
+
+/// What a refund that was signed takes out of its channel, whenever somebody brings it to the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedRefund {
+    /// The chain's counter of refunds that it is good for.
+    pub nonce: u64,
+    /// Atomic units.
+    pub amount: Uint256,
 }
 
 /// A request that is being served.
@@ -73,6 +85,9 @@ pub struct Owed {
     pub since: u64,
     /// Until then its answer is on its way; Unix seconds.
     pub lease_until: u64,
+    /// How often it was given again.
+    #[serde(default)]
+    pub given_again: u32,
 }
 
 /// What the chain says of a channel, by itself or by a facilitator's word.
@@ -172,8 +187,17 @@ impl Account {
                 channel.signed_max_claimable = Uint256::ZERO;
                 channel.signature.clear();
             }
+            if self.refund.as_ref().is_some_and(|refund| refund.nonce < seen.refund_nonce) {
+                self.refund = None;
+            }
             self.settle_claims();
         }
+    }
+
+    /// What the channel holds that no refund can take away.
+    pub(super) fn firm_balance(&self) -> Uint256 {
+        let away = self.refund.as_ref().map_or(Uint256::ZERO, |refund| refund.amount);
+        self.channel.balance.checked_sub(away).unwrap_or(Uint256::ZERO)
     }
 
     /// The chain may have changed in a way that is not known: it is asked before the next voucher.

@@ -96,7 +96,8 @@ fn forget_at(account: &Account) -> Option<u64> {
     if account.is_claimable() || !account.owed.is_empty() {
         return None;
     }
-    let keep = if account.requests == 0 { KEEP_UNUSED_SECONDS } else { KEEP_SECONDS };
+    let is_unused = account.requests == 0 && account.refund.is_none();
+    let keep = if is_unused { KEEP_UNUSED_SECONDS } else { KEEP_SECONDS };
     let served_until = account.serving.as_ref().map_or(0, |serving| serving.lease_until);
     Some((account.channel.last_request_timestamp / 1000).max(served_until).saturating_add(keep))
 }

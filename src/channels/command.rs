@@ -7,7 +7,7 @@ use crate::{
     schemes::batch_settlement::{Channel, ChannelConfig, ChannelFlaw},
 };
 
-use super::{Means, Seen};
+use super::{Means, Seen, SignedRefund};
 
 /// What is wanted of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,9 @@ pub enum Command {
         served: Served,
         /// What is wanted.
         asked: Asked,
+        /// The refund that is signed for it: written before anybody has seen it.
+        #[serde(default)]
+        refund: Option<SignedRefund>,
     },
     /// The origin answered well: charge. It says all that the object needs, which may have lost its memory of the hold.
     Charge {
@@ -77,6 +80,9 @@ pub enum Command {
         amount: Uint256,
         /// The deposit that was settled for it: its transaction, and what the chain holds then, where that was said.
         deposited: Option<(String, Option<Seen>)>,
+        /// The answer has ended already: it is not owed.
+        #[serde(default)]
+        ended: bool,
     },
     /// Nothing is charged.
     Release {

@@ -11,7 +11,7 @@ mod command;
 mod line;
 mod rules;
 
-pub use account::{Account, ClaimPolicy, Means, Owed, Seen, Serving};
+pub use account::{Account, ClaimPolicy, Means, Owed, Seen, Serving, SignedRefund};
 pub use alarm::{Due, LOOK_SECONDS, on_alarm, wake};
 pub use claim::{Bringing, Claim, GATHER_SECONDS, Pending, RETRY_SECONDS, Till, till_name};
 pub use command::{Asked, ChannelState, Command, Presentation, Receipt, Reply, Served, VoucherState};

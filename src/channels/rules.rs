@@ -12,7 +12,9 @@ use crate::{
     time::UnixTime,
 };
 
-use super::{Account, Asked, Command, Owed, Presentation, Receipt, Reply, Seen, Served, Serving, VoucherState};
+use super::{
+    Account, Asked, Command, Owed, Presentation, Receipt, Reply, Seen, Served, Serving, SignedRefund, VoucherState,
+};
 
 /// The origin has 60 s to begin its answer to a paid request.
 const SERVING_SECONDS: u64 = 70;
@@ -24,6 +26,8 @@ const DELIVERING_SECONDS: u64 = 60;
 const RETRY_AFTER_SECONDS: u32 = 2;
 /// Charges whose answers have not arrived that are kept for one channel. Beyond, the oldest is forgotten.
 const MAX_OWED: usize = 32;
+/// The same charge buys its content again so often, where it never arrived whole.
+const MAX_GIVEN_AGAIN: u32 = 10;
 
 /// Applies a command to what is known of a channel; returns what is known then, and what is to be done. `id` is the
 /// channel's.
@@ -31,10 +35,12 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
     match (known, command) {
         (known, Command::Present(presentation)) => present(known, id, *presentation, now),
         (None, _) => (None, Reply::Stale),
-        (Some(account), Command::Charge { hold, served, amount, deposited }) => {
-            charge(account, (hold, *served), amount, deposited, now)
+        (Some(account), Command::Charge { hold, served, amount, deposited, ended }) => {
+            charge(account, (hold, *served), (amount, ended), deposited, now)
         }
-        (Some(account), Command::Settling { hold, served, asked }) => settling(account, (hold, served), asked, now),
+        (Some(account), Command::Settling { hold, served, asked, refund }) => {
+            settling(account, (hold, served), (asked, refund), now)
+        }
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
         (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen),
         // What is charged shows when the answer has ended: the origin is still at work.
@@ -76,6 +82,11 @@ fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime
     let Some(mut account) = known else {
         return if new.known_only { (None, Reply::NotKnown) } else { open(id, new, now) };
     };
+    if !new.proven && new.seen.is_none() {
+        // Anybody may have written it: nothing is told of the channel.
+        let reply = unseen(Some(&account), &new);
+        return (Some(account), reply);
+    }
     if let Some(left) = account.serving.take_if(|serving| serving.lease_until <= now.0)
         && left.settling
     {
@@ -106,11 +117,14 @@ fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime
 /// What is known of this very voucher for this very request, or of another that is being served.
 fn recalled(account: &mut Account, new: &Presentation, now: UnixTime) -> Option<Reply> {
     let hold = account.hold.saturating_add(1);
-    let is_it = |owed: &&mut Owed| owed.max == new.max && owed.request == new.request;
-    if let Some(owed) = account.owed.iter_mut().find(is_it) {
+    let is_refund = matches!(new.asked, Asked::Refund { .. });
+    let is_it = |owed: &Owed| !is_refund && owed.max == new.max && owed.request == new.request;
+    account.owed.retain(|owed| !is_it(owed) || owed.lease_until > now.0 || owed.given_again < MAX_GIVEN_AGAIN);
+    if let Some(owed) = account.owed.iter_mut().find(|owed| is_it(owed)) {
         if owed.lease_until > now.0 {
             return Some(Reply::Busy { retry_after: RETRY_AFTER_SECONDS });
         }
+        owed.given_again += 1;
         owed.hold = hold;
         owed.lease_until = now.0 + DELIVERING_SECONDS;
         let (receipt, since) = (Box::new(owed.receipt.clone()), owed.since);
@@ -133,9 +147,9 @@ fn admitted(account: &Account, new: &Presentation, now: UnixTime) -> Result<bool
     match &new.asked {
         Asked::Voucher if !(told || new.proven && channel.is_fresh(now)) => return Ok(false),
         Asked::Deposit { .. } | Asked::Refund { .. } if !told => return Ok(false),
-        Asked::Voucher => channel.covers(new.max)?,
+        Asked::Voucher => Channel { balance: account.firm_balance(), ..channel.clone() }.covers(new.max)?,
         Asked::Deposit { amount, .. } => {
-            let balance = channel.balance.checked_add(*amount).filter(|balance| balance.fits_in_128_bits());
+            let balance = account.firm_balance().checked_add(*amount).filter(|balance| balance.fits_in_128_bits());
             Channel { balance: balance.ok_or(ChannelFlaw::CumulativeExceedsBalance)?, ..channel.clone() }
                 .covers(new.max)?;
         }
@@ -228,6 +242,7 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
         means: new.means.clone(),
         opened_at: now.0,
         looked_at: 0,
+        refund: None,
     };
     match admitted(&account, &new, now) {
         Ok(_) => {
@@ -243,7 +258,7 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
 fn settling(
     mut account: Account,
     (hold, served): (u32, Served),
-    asked: Asked,
+    (asked, refund): (Asked, Option<SignedRefund>),
     now: UnixTime,
 ) -> (Option<Account>, Reply) {
     let Served { max, signature, price, request } = served;
@@ -258,6 +273,11 @@ fn settling(
     if let Asked::Deposit { digest, .. } = &asked {
         account.deposit = Some(digest.clone());
     }
+    if let Some(refund) = refund {
+        // Of several for the same count of the chain's any may be brought, but only one.
+        let other = account.refund.take().filter(|other| other.nonce == refund.nonce && other.amount > refund.amount);
+        account.refund = Some(other.unwrap_or(refund));
+    }
     let lease_until = now.0 + SETTLING_SECONDS;
     account.serving = Some(Serving { hold, max, signature, request, asked, settling: true, lease_until });
     (Some(account), Reply::Done)
@@ -266,7 +286,7 @@ fn settling(
 fn charge(
     mut account: Account,
     (hold, served): (u32, Served),
-    amount: Uint256,
+    (amount, ended): (Uint256, bool),
     deposited: Option<(String, Option<Seen>)>,
     now: UnixTime,
 ) -> (Option<Account>, Reply) {
@@ -324,8 +344,8 @@ fn charge(
         _ => None,
     };
     let receipt = Receipt { charged: amount, state: account.state(), transaction, deposited };
-    // What cost nothing is not owed: the same voucher is good for another request.
-    if amount > Uint256::ZERO {
+    // What cost nothing is not owed: the same voucher is good for another request. Nor is an answer that has ended.
+    if amount > Uint256::ZERO && !ended {
         if account.owed.len() >= MAX_OWED {
             account.owed.remove(0);
         }
@@ -336,6 +356,7 @@ fn charge(
             receipt: receipt.clone(),
             since: now.0,
             lease_until: now.0 + DELIVERING_SECONDS,
+            given_again: 0,
         });
     }
     (Some(account), Reply::Charged(Box::new(receipt)))

@@ -210,7 +210,8 @@ impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
             let sure = transaction.is_empty() && precedes_broadcast(reason);
             // A transaction that was mined and failed has moved nothing.
             let reverted = !transaction.is_empty() && reason.ends_with("_transaction_failed");
-            if sure || reverted {
+            // One that was under way may still arrive.
+            if !pending && (sure || reverted) {
                 return ChannelSettlement::Refused(ErrorReason::theirs(Some(reason), "settlement_failed"));
             }
             break;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    channels::{Asked, ChannelState, Command, Reply, Seen},
+    channels::{Asked, ChannelState, Command, Reply, Seen, SignedRefund},
     evm::{Uint256, signing_hash},
     facilitator::ChannelSettlement,
     money::Amount,
@@ -62,7 +62,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         };
         let Some(ledger) = self.ledger else { return self.ledger_down() };
         let served = Box::new(crossing.served());
-        let charge = Command::Charge { hold: ticket.hold(), served, amount: used, deposited };
+        let charge = Command::Charge { hold: ticket.hold(), served, amount: used, deposited, ended: false };
         match ledger.channel(&crossing.object, charge).await {
             Ok(Reply::Charged(receipt)) => {
                 let receipt = crossing.receipt(&receipt);
@@ -87,7 +87,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         crossing: &Crossing<'_, R>,
         ticket: &Ticket,
     ) -> Result<(String, Option<Seen>), OurAnswer> {
-        self.begin_settling(crossing, ticket).await?;
+        self.begin_settling(crossing, ticket, None).await?;
         match self.settle_crossing(crossing, None).await {
             ChannelSettlement::Done { transaction, seen, .. } => {
                 Ok((transaction, seen.map(|seen| Seen::by_facilitator(&seen, self.host.now()))))
@@ -105,9 +105,15 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     }
 
     /// Writes that money is about to move, before it does.
-    async fn begin_settling<R: Request>(&self, crossing: &Crossing<'_, R>, ticket: &Ticket) -> Result<(), OurAnswer> {
+    async fn begin_settling<R: Request>(
+        &self,
+        crossing: &Crossing<'_, R>,
+        ticket: &Ticket,
+        refund: Option<SignedRefund>,
+    ) -> Result<(), OurAnswer> {
         let Some(ledger) = self.ledger else { return Err(answer::ledger_down()) };
-        let settling = Command::Settling { hold: ticket.hold(), served: crossing.served(), asked: crossing.asked() };
+        let (hold, served, asked) = (ticket.hold(), crossing.served(), crossing.asked());
+        let settling = Command::Settling { hold, served, asked, refund };
         match ledger.channel(&crossing.object, settling).await {
             Ok(Reply::Done) => Ok(()),
             // Our lease ended and somebody else has the channel now.
@@ -126,16 +132,19 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         ticket: &Ticket,
         state: &ChannelState,
     ) -> OurAnswer {
-        if let Err(answer) = self.begin_settling(crossing, ticket).await {
+        let (payload, amount) = self.refund_payload(crossing, state);
+        let refund = SignedRefund { nonce: state.refund_nonce.to_u64().unwrap_or(u64::MAX), amount };
+        if let Err(answer) = self.begin_settling(crossing, ticket, Some(refund)).await {
             return answer;
         }
-        let (payload, amount) = self.refund_payload(crossing, state);
         let (transaction, moved, seen) = match self.settle_crossing(crossing, Some(payload)).await {
             ChannelSettlement::Done { transaction, amount, seen } => (transaction, amount, seen),
             ChannelSettlement::Refused(reason) => {
                 let receipt = crossing.unsettled(reason.as_str());
                 let answer = crossing.purchase.challenge.settlement_refused(&receipt, crossing.purchase.version);
-                return self.let_go(ticket, false, answer).await;
+                // What is signed and was shown may be brought all the same.
+                let answer = self.let_go(ticket, true, answer).await;
+                return self.unname(ticket.naming(), answer).await;
             }
             ChannelSettlement::Unknown { deadline } => {
                 let answer = self.unknown(&crossing.purchase.paid, deadline);
@@ -178,7 +187,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let charged = state.charged_cumulative_amount;
         let rest = state.balance.checked_sub(charged).unwrap_or(Uint256::ZERO);
         let mut payload = message.wire();
-        let amount = payload["amount"].as_str().and_then(|text| text.parse().ok()).unwrap_or(rest);
+        // Never what was charged, whatever is asked for.
+        let amount = payload["amount"].as_str().and_then(|text| text.parse().ok()).unwrap_or(rest).min(rest);
         payload["amount"] = json!(amount);
         payload["refundNonce"] = json!(state.refund_nonce);
         let claims = charged > state.total_claimed;

@@ -93,7 +93,7 @@ impl Metering {
                     Ended::BrokenOff => channels::Command::Release { hold, touched: deposited.is_some() },
                     Ended::Whole => {
                         let (served, deposited) = (served.clone(), deposited.clone());
-                        channels::Command::Charge { hold, served, amount: used.units(), deposited }
+                        channels::Command::Charge { hold, served, amount: used.units(), deposited, ended: true }
                     }
                 };
                 let reply = ledger.channel(ticket.object(), command).await?;

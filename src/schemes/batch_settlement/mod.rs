@@ -73,7 +73,8 @@ impl NeedsFacilitator {
 }
 
 /// Judges a payment for `requirements` by what is known of its channel. Of a channel that is not known nothing was
-/// charged that we know of, and it holds what is deposited now.
+/// charged that we know of, and it holds what is deposited now. A contract wallet's voucher is left to the facilitator
+/// by any policy; whether it is taken at all, [`read`] says.
 pub fn check(
     payload: &PaymentPayload,
     requirements: &PaymentRequirements,
@@ -94,7 +95,8 @@ pub struct CheckedMessage {
     requirements: PaymentRequirements,
 }
 
-/// Judges a payment for `requirements` without its channel: its form, its terms and its signatures.
+/// Judges a payment for `requirements` without its channel: its form, its terms and its signatures. A channel whose
+/// vouchers a contract wallet signs is taken only where those are deferred.
 pub fn read(
     payload: &PaymentPayload,
     requirements: &PaymentRequirements,
@@ -104,6 +106,9 @@ pub fn read(
     let chain_id = requirements.network().chain_id();
     let message = Message::read(payload.get("payload").ok_or(Refusal::InvalidPayload)?, chain_id)?;
     message.check_itself(requirements, now, smart_wallets).map_err(Refusal::Channel)?;
+    if !message.is_proven() && smart_wallets == SmartWallets::Refuse {
+        return Err(Refusal::Channel(ChannelFlaw::VoucherSignature));
+    }
     Ok(CheckedMessage { message, requirements: requirements.clone() })
 }
 
