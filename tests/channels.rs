@@ -49,6 +49,7 @@ fn voucher(max: u64, price: u64, request: &str, seen: Option<Seen>) -> Presentat
         seen,
         means: means(),
         known_only: false,
+        known_channel_only: false,
     }
 }
 

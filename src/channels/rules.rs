@@ -80,7 +80,7 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
 
 fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Reply) {
     let Some(mut account) = known else {
-        return if new.known_only { (None, Reply::NotKnown) } else { open(id, new, now) };
+        return if new.known_only || new.known_channel_only { (None, Reply::NotKnown) } else { open(id, new, now) };
     };
     if !new.proven && new.seen.is_none() {
         // Anybody may have written it: nothing is told of the channel.
