@@ -49,6 +49,7 @@ fn voucher(max: u64, price: u64, request: &str, seen: Option<Seen>) -> Presentat
         seen,
         means: means(),
         known_only: false,
+        known_channel_only: false,
     }
 }
 
@@ -216,7 +217,8 @@ proptest! {
                     prop_assert!(after.as_ref().is_none_or(|after| wake(after) > now), "{after:?}");
                     known = after;
                 },
-                Deed::ClaimTold => if let Some(total) = truth.told.take() {
+                // The contract pays no more than there is.
+                Deed::ClaimTold => if let Some(total) = truth.told.take().filter(|total| *total <= truth.balance) {
                     truth.claimed = truth.claimed.max(total);
                     tell(&mut known, Command::Claimed { total: total.into() }, now);
                 },
@@ -482,7 +484,10 @@ fn a_channel_is_claimed_when_it_falls_quiet_when_enough_has_come_together_and_wh
     assert_eq!(wake(&withdrawing), 0);
     let (after, due) = on_alarm(withdrawing, UnixTime(1100));
     assert!(due.claim.is_some_and(|claim| claim.urgent && claim.total == 10.into()));
-    assert_eq!(wake(&after.unwrap()), 1700, "told once; again where the till has forgotten");
+    let mut after = after.unwrap();
+    assert_eq!(wake(&after), 1700, "told once; again where the till has forgotten");
+    after.channel.channel_config.withdraw_delay = 900;
+    assert_eq!(wake(&after), 1175);
 }
 
 #[test]
@@ -505,4 +510,33 @@ fn a_deposit_whose_outcome_is_unknown_is_remembered() {
     let Reply::Held { .. } = tell(&mut known, present(voucher(10, 10, "a", Some(seen(50, 0, 1060)))), 1060) else {
         panic!()
     };
+}
+
+#[test]
+fn a_deposit_that_was_brought_before_and_is_refused_now_may_have_arrived_all_the_same() {
+    let deposit = |seen| Presentation {
+        asked: Asked::Deposit { amount: 50.into(), digest: "d".to_owned() },
+        ..voucher(10, 10, "a", seen)
+    };
+    let mut known = None;
+    for (at, touched) in [(1000, true), (1100, false)] {
+        let reply = tell(&mut known, present(deposit(Some(seen(0, 0, at)))), at);
+        let Reply::Held { hold, .. } = reply else { panic!("{reply:?}") };
+        let settling =
+            Command::Settling { hold, served: served(&deposit(None)), asked: deposit(None).asked, refund: None };
+        assert_eq!(tell(&mut known, settling, at), Reply::Done);
+        tell(&mut known, Command::Release { hold, touched }, at + 1);
+        assert_eq!(tell(&mut known, present(deposit(None)), at + 2), Reply::Unseen { deposit_begun: true });
+    }
+}
+
+#[test]
+fn a_channel_that_holds_less_than_was_claimed_is_nobodys_word() {
+    let (mut known, hold) = opened();
+    charged(&mut known, hold, 10, 1000);
+    let before = known.clone();
+    tell(&mut known, Command::Look(seen(5, 6, 1001)), 1001);
+    assert_eq!(known, before, "its voucher is not thrown away for it");
+    let reply = tell(&mut known, present(voucher(20, 10, "b", Some(seen(5, 6, 1001)))), 1001);
+    assert_eq!((reply, known), (Reply::Unseen { deposit_begun: false }, before));
 }

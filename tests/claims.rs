@@ -404,6 +404,15 @@ fn what_a_refund_has_credited_is_paid_out_and_not_claimed_again() {
 }
 
 #[test]
+fn what_is_credited_while_a_payout_is_under_way_is_paid_out_after_it() {
+    let till = |settle_at| Till { settle_at, ..Till::of(&bringing(1, 10, false)) };
+    let owing = |settle_at| till(settle_at).owing(UnixTime(100)).settle_at;
+    assert_eq!(owing(0), 105);
+    assert_eq!((owing(90), owing(100)), (91, 101), "told apart from the one that is under way");
+    assert_eq!(owing(103), 103, "not begun: it goes with it, and is never put off");
+}
+
+#[test]
 fn what_comes_while_the_first_one_waits_goes_with_it() {
     let world = world();
     for number in 0..5 {

@@ -533,6 +533,39 @@ fn a_refund_never_signs_away_what_was_charged_and_is_not_taken_for_refused_once_
 }
 
 #[test]
+fn with_a_key_of_the_owners_a_facilitators_is_good_for_known_channels_only() {
+    let theirs = "0x7564105E977516C53bE337314c7E53838967bDaC";
+    let world = World { channel_keys: Ok(vec![]), ..world() };
+    let said = json!({"kinds": [{"x402Version": 2, "scheme": "batch-settlement", "network": "eip155:84532",
+        "extra": {"receiverAuthorizer": theirs}}]});
+    let said = serde_json::from_value(said).unwrap();
+    world.roster.learn("https://facilitator.example", said, x402_edge::time::UnixTime(NOW));
+    let (offer, mut client) = (offer(&world), Client::new());
+    assert_eq!(offer["extra"]["receiverAuthorizer"], theirs);
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 0)}))]);
+    world.origins(&client.by_voucher(&offer));
+    client.charged = 1000;
+    let world = World { channel_keys: Ok(vec![Signer::from_hex(&hex::encode(KEY)).unwrap()]), ..world };
+    world.origins(&client.by_voucher(&offer));
+    forget_calls(&world);
+    let stranger = Client { wallet: Wallet::new(0x22), charged: 0 };
+    refused(&world, &stranger.by_voucher(&offer), "invalid_batch_settlement_evm_receiver_authorizer_mismatch");
+    assert!(world.calls().is_empty());
+}
+
+#[test]
+fn a_success_without_a_transaction_or_for_another_chain_is_none() {
+    for (transaction, network) in [("", "eip155:84532"), ("0xdep", "eip155:1")] {
+        let (world, client) = (world(), Client::new());
+        let offer = offer(&world);
+        world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(0, 0)}))]);
+        let settled = json!({"success": true, "transaction": transaction, "network": network});
+        world.settle.replace(vec![reply(200, &settled)]);
+        assert_eq!(world.ours(&client.by_deposit(&offer, 10_000)).status, 502);
+    }
+}
+
+#[test]
 fn a_refund_without_anything_left_is_refused_and_one_nobody_knows_of_is_asked_for_again() {
     let (world, client, offer) = opened();
     world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1000, 1000)}))]);

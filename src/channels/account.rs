@@ -66,6 +66,9 @@ pub struct Serving {
     /// Whether a facilitator has been asked to move money for it.
     #[serde(default)]
     pub settling: bool,
+    /// Whether its deposit was brought before, so that a refusal does not say that it has not arrived.
+    #[serde(default)]
+    pub again: bool,
     /// Until then others wait; Unix seconds.
     pub lease_until: u64,
 }
@@ -103,6 +106,13 @@ pub struct Seen {
     pub refund_nonce: u64,
     /// When it was asked for; Unix seconds.
     pub at: u64,
+}
+
+impl Seen {
+    /// No channel holds less than was claimed from it.
+    pub(super) fn is_nonsense(&self) -> bool {
+        self.total_claimed > self.balance
+    }
 }
 
 /// Whom to ask about a channel and when to claim, as the price document said it last.
@@ -173,6 +183,7 @@ impl Account {
         let channel = &mut self.channel;
         let at = seen.at.saturating_mul(1000);
         let is_old = at < channel.onchain_synced_at
+            || seen.is_nonsense()
             || seen.refund_nonce < channel.refund_nonce
             || seen.total_claimed < channel.total_claimed;
         if !is_old {

@@ -7,7 +7,7 @@ use super::{Account, Claim, Owed};
 /// How often a channel with something to claim looks whether its payer withdraws, where an RPC is named.
 pub const LOOK_SECONDS: u64 = 300;
 
-/// The till claims by itself; should it have lost what it was told, it is told again after this.
+/// The till claims by itself; should it have lost what it was told, it is told again after this, or a twelfth of the delay.
 const TELL_AGAIN_SECONDS: u64 = 600;
 
 /// Content that was charged and not delivered is owed so long.
@@ -71,7 +71,7 @@ fn claim_at(account: &Account) -> Option<u64> {
     }
     let urgent = is_withdrawing(account);
     if account.told_at > 0 {
-        let again = account.told_at.saturating_add(TELL_AGAIN_SECONDS);
+        let again = account.told_at.saturating_add(TELL_AGAIN_SECONDS.min(account.config().withdraw_delay / 12));
         return Some(if urgent && !account.told_urgent { 0 } else { again });
     }
     let policy = &account.means.claims;

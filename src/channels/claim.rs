@@ -157,7 +157,13 @@ impl Till {
     /// The same once something was credited that others may join.
     #[must_use]
     pub fn owing(self, now: UnixTime) -> Self {
-        if self.settle_at == 0 { Self { settle_at: now.plus(GATHER_SECONDS).0, ..self } } else { self }
+        let settle_at = match self.settle_at {
+            0 => now.plus(GATHER_SECONDS).0,
+            // It may be under way, without this: another time tells that there is more.
+            due if due <= now.0 => due.saturating_add(1),
+            later => later,
+        };
+        Self { settle_at, ..self }
     }
 
     /// The same after another failure to settle.

@@ -51,6 +51,9 @@ pub struct Presentation {
     pub means: Means,
     /// Only a voucher that the channel knows counts: its price has changed since.
     pub known_only: bool,
+    /// No new channel: it names a key that the owner does not offer any more.
+    #[serde(default)]
+    pub known_channel_only: bool,
 }
 
 /// What a channel is told. Each is applied whole or not at all.

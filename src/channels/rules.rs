@@ -79,8 +79,12 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
 }
 
 fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Reply) {
+    if new.seen.as_ref().is_some_and(Seen::is_nonsense) {
+        let reply = unseen(known.as_ref(), &new);
+        return (known, reply);
+    }
     let Some(mut account) = known else {
-        return if new.known_only { (None, Reply::NotKnown) } else { open(id, new, now) };
+        return if new.known_only || new.known_channel_only { (None, Reply::NotKnown) } else { open(id, new, now) };
     };
     if !new.proven && new.seen.is_none() {
         // Anybody may have written it: nothing is told of the channel.
@@ -198,13 +202,14 @@ fn refused(flaw: ChannelFlaw, account: &Account) -> Reply {
 fn serve(account: &mut Account, new: Presentation, now: UnixTime) -> Reply {
     account.hold = account.hold.saturating_add(1);
     account.channel.last_request_timestamp = now.0.saturating_mul(1000);
+    let mut again = false;
     if let Asked::Deposit { digest, .. } = &new.asked {
-        account.deposit = Some(digest.clone());
+        again = account.deposit.replace(digest.clone()).is_some_and(|begun| begun == *digest);
     }
     let Presentation { max, signature, request, asked, .. } = new;
     let lease_until = now.0 + SERVING_SECONDS;
     account.serving =
-        Some(Serving { hold: account.hold, max, signature, request, asked, settling: false, lease_until });
+        Some(Serving { hold: account.hold, max, signature, request, asked, settling: false, again, lease_until });
     Reply::Held { hold: account.hold, state: account.state() }
 }
 
@@ -270,8 +275,11 @@ fn settling(
         return (Some(account), Reply::Stale);
     }
     account.hold = account.hold.max(hold);
+    let mut again = account.serving.as_ref().is_some_and(|serving| serving.again);
     if let Asked::Deposit { digest, .. } = &asked {
-        account.deposit = Some(digest.clone());
+        let begun = account.deposit.replace(digest.clone()).is_some_and(|begun| begun == *digest);
+        // A hold that was lost does not say whether it was brought.
+        again |= account.serving.is_none() && begun;
     }
     if let Some(refund) = refund {
         // Of several for the same count of the chain's any may be brought, but only one.
@@ -279,7 +287,7 @@ fn settling(
         account.refund = Some(other.unwrap_or(refund));
     }
     let lease_until = now.0 + SETTLING_SECONDS;
-    account.serving = Some(Serving { hold, max, signature, request, asked, settling: true, lease_until });
+    account.serving = Some(Serving { hold, max, signature, request, asked, settling: true, again, lease_until });
     (Some(account), Reply::Done)
 }
 
@@ -298,11 +306,21 @@ fn charge(
         // itself says whether it is still the next one.
         None if account.serving.is_none()
             && deposited.is_none()
+            && account.owed.iter().all(|owed| owed.hold != hold)
             && account.channel.continues_with(served.max, served.price).is_ok() =>
         {
             account.hold = account.hold.max(hold);
             let Served { max, signature, request, .. } = served;
-            Serving { hold, max, signature, request, asked: Asked::Voucher, settling: false, lease_until: now.0 }
+            Serving {
+                hold,
+                max,
+                signature,
+                request,
+                asked: Asked::Voucher,
+                settling: false,
+                again: false,
+                lease_until: now.0,
+            }
         }
         None => return (Some(account), Reply::Stale),
     };
@@ -366,7 +384,7 @@ fn release(mut account: Account, hold: u32, touched: bool) -> (Option<Account>, 
     let Some(serving) = account.serving.take_if(|serving| serving.hold == hold) else {
         return (Some(account), Reply::Stale);
     };
-    if touched {
+    if touched || serving.again {
         account.doubt();
         return (Some(account), Reply::Done);
     }

@@ -87,6 +87,8 @@ struct Settled {
     #[serde(default)]
     transaction: Value,
     #[serde(default)]
+    network: Value,
+    #[serde(default)]
     amount: Value,
     #[serde(default)]
     extra: Value,
@@ -198,6 +200,12 @@ impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
             };
             let transaction = answer.transaction.as_str().unwrap_or_default().to_owned();
             if answer.success {
+                // Without a transaction, or about another chain, it says nothing of this.
+                let named = answer.network.as_str().unwrap_or_default();
+                let is_ours = named.is_empty() || named.parse() == Ok(terms.network());
+                if transaction.is_empty() || !is_ours {
+                    break;
+                }
                 let amount = answer.amount.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
                 let seen = answer.extra.get("channelState").and_then(ChannelSeen::read);
                 return ChannelSettlement::Done { transaction, amount, seen };

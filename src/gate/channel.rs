@@ -152,9 +152,11 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 let answer = crossing.refused(flaw, known.as_deref());
                 self.unname(naming.as_ref(), answer).await.into()
             }
-            Reply::Unseen { .. } | Reply::Charged(_) | Reply::NotKnown | Reply::Done | Reply::Stale => {
-                self.ledger_down()
+            Reply::NotKnown => {
+                let answer = crossing.refused(ChannelFlaw::ReceiverAuthorizerMismatch, None);
+                self.unname(naming.as_ref(), answer).await.into()
             }
+            Reply::Unseen { .. } | Reply::Charged(_) | Reply::Done | Reply::Stale => self.ledger_down(),
         }
     }
 

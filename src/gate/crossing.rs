@@ -121,6 +121,7 @@ impl<'a, R: Request> Crossing<'a, R> {
                 claims: ClaimPolicy { every: claims.every(), idle, threshold },
             },
             known_only: false,
+            known_channel_only: false,
         }
     }
 
@@ -207,7 +208,10 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         found: Option<(Seen, Asked)>,
     ) -> Result<Reply, LedgerDown> {
         let ledger = self.ledger.ok_or(LedgerDown)?;
-        let presentation = crossing.presentation(found);
+        let mut presentation = crossing.presentation(found);
+        // With a key of the owner's a facilitator's is good for channels that were opened before.
+        let is_own = self.channels.signer(presentation.config.receiver_authorizer).is_some();
+        presentation.known_channel_only = self.channels.authorizer().is_some() && !is_own;
         ledger.channel(&crossing.object, Command::Present(Box::new(presentation))).await
     }
 
