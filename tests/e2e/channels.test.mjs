@@ -296,7 +296,7 @@ describe("channels", () => {
       for (let round = 0; round < 3; round++) {
         const path = `/calls/round-${round}`;
         const voucher = await voucherFor(buyer, path, charged, gate);
-        const asked = fetch(url(path, gate), { headers: voucher }).then((response) => response.text().then(() => response.status), () => 0);
+        const asked = fetch(url(path, gate), { headers: voucher }).then((response) => response.text()).catch(() => "the power went");
         await new Promise((resolve) => setTimeout(resolve, round * 7));
         await gate.kill();
         await asked;
