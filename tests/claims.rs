@@ -34,6 +34,8 @@ struct World {
     /// What the chain has credited.
     credited: RefCell<BTreeMap<String, u64>>,
     settled: Cell<u64>,
+    /// Channels whose claims are never answered.
+    poisoned: RefCell<BTreeSet<String>>,
     /// Channels whose claims revert.
     bad: RefCell<BTreeSet<String>>,
     /// The answer of the next calls is lost, after or before the transaction.
@@ -142,6 +144,9 @@ impl World {
         assert_eq!(payload["claimAuthorizerSignature"], signer().sign(&hash), "signed by the receiver's key");
         let names: Vec<(String, u64)> =
             rows.iter().map(|(id, total, _)| (format!("0x{}", hex::encode(id)), *total)).collect();
+        if names.iter().any(|(name, _)| self.poisoned.borrow().contains(name)) {
+            return Value::Null;
+        }
         if names.iter().any(|(name, _)| self.bad.borrow().contains(name)) {
             return no("invalid_batch_settlement_evm_claim_simulation_failed");
         }
@@ -235,7 +240,7 @@ impl Fetch for World {
                     return Err(NoAnswer::Deadline);
                 }
                 let answer = self.settle(&body);
-                if lost == Some(true) {
+                if lost == Some(true) || answer.is_null() {
                     return Err(NoAnswer::Deadline);
                 }
                 answer
@@ -342,6 +347,22 @@ fn a_claim_whose_outcome_is_unknown_is_looked_up_and_nothing_is_claimed_twice() 
         assert_eq!(*world.told.borrow(), [(id(1), 10)]);
         assert_eq!(world.settled.get(), 10);
     }
+}
+
+#[test]
+fn a_channel_that_makes_every_answer_get_lost_does_not_keep_the_others_from_being_claimed() {
+    let world = world();
+    (0..100).for_each(|number| world.take(&bringing(number, 10, true)));
+    world.poisoned.borrow_mut().insert(id(42));
+    for _ in 0..9 {
+        world.run(120);
+    }
+    assert_eq!(world.credited.borrow().len(), 99);
+    assert_eq!(world.claims.borrow().keys().collect::<Vec<_>>(), [&id(42)]);
+    // Those that come later are not held up either.
+    world.take(&bringing(200, 10, true));
+    world.run(5);
+    assert!(world.credited.borrow().contains_key(&id(200)));
 }
 
 #[test]

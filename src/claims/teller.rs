@@ -58,6 +58,20 @@ pub struct Teller<'a, S, F, H, L> {
 
 type Row = (String, Pending);
 
+/// The batches to claim, the last one first. Rows that have failed go apart from the others, and the more often they
+/// have, the fewer together: one that makes every answer get lost does not keep the others from being claimed.
+fn apart(mut rows: Vec<Row>) -> Vec<Vec<Row>> {
+    rows.sort_by_key(|(_, pending)| std::cmp::Reverse(pending.failures));
+    let together = |(_, one): &Row, (_, other): &Row| one.failures == other.failures;
+    let same = rows.chunk_by(together);
+    same.flat_map(|rows| {
+        let failures = rows.first().map_or(0, |(_, pending)| pending.failures);
+        let most = MAX_PER_BATCH.checked_shr(failures).unwrap_or(0).max(1);
+        rows.chunks(most).map(<[Row]>::to_vec)
+    })
+    .collect()
+}
+
 impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, L> {
     /// A channel brings a claim, or one that is credited already.
     pub fn take(&self, bringing: &Bringing) -> Result<(), S::Error> {
@@ -104,7 +118,7 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
 
     /// Claims all of these; where that is refused, halves of them, until the one that fails stands alone.
     async fn claim(&self, till: &Till, network: Network, rows: Vec<Row>) -> Result<(), S::Error> {
-        let mut batches = vec![rows];
+        let mut batches = apart(rows);
         let mut calls = 0;
         while let Some(mut batch) = batches.pop() {
             if calls >= MAX_CALLS {
