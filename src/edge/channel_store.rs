@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
+use super::sqlite::{self, integer};
 use crate::{
     channels::{Account, ChannelLine, Move, Pending, Till},
     claims::TillStore,
@@ -66,11 +67,6 @@ struct Row {
 struct Stored {
     account: String,
     write_at: u64,
-}
-
-#[derive(Deserialize)]
-struct Number {
-    number: Option<u64>,
 }
 
 impl ChannelStore {
@@ -203,7 +199,7 @@ impl ChannelStore {
         let sql = self.state.storage().sql();
         if !self.made.get() {
             let query = "SELECT count(*) AS number FROM sqlite_master WHERE name = 'claims_by_at'";
-            let there = sql.exec(query, None)?.one::<Number>()?.number.unwrap_or(0) > 0;
+            let there = sqlite::number(&sql, query)?.unwrap_or(0) > 0;
             self.made.set(there);
         }
         Ok(self.made.get().then_some(sql))
@@ -229,7 +225,7 @@ impl ChannelStore {
 
     fn number(&self, query: &str) -> Result<Option<u64>> {
         match self.reading()? {
-            Some(sql) => Ok(sql.exec(query, None)?.one::<Number>()?.number),
+            Some(sql) => sqlite::number(&sql, query),
             None => Ok(None),
         }
     }
@@ -280,8 +276,4 @@ impl TillStore for ChannelStore {
     fn note(&self, moved: &Move) -> Result<()> {
         self.send(&Outgoing::Moved(moved.clone()))
     }
-}
-
-fn integer(value: u64) -> Result<SqlStorageValue> {
-    SqlStorageValue::try_from_i64(i64::try_from(value).unwrap_or(i64::MAX >> 11))
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
+use super::sqlite::{self, integer};
 use crate::{
     json,
     ledger::{Budget, Entry, Identified, Payment, Slices, Standing, entry, wake},
@@ -40,11 +41,6 @@ pub(super) struct LedgerStore {
 struct Kept {
     key: String,
     json: String,
-}
-
-#[derive(Deserialize)]
-struct Number {
-    number: Option<u64>,
 }
 
 impl LedgerStore {
@@ -152,7 +148,7 @@ impl LedgerStore {
     }
 
     fn number(&self, query: &str) -> Result<Option<u64>> {
-        Ok(self.sql()?.exec(query, None)?.one::<Number>()?.number)
+        sqlite::number(&self.sql()?, query)
     }
 }
 
@@ -207,8 +203,4 @@ impl PaymentStore for LedgerStore {
     fn is_full(&self) -> Result<bool> {
         Ok(self.count()? >= MAX_ROWS)
     }
-}
-
-fn integer(value: u64) -> Result<SqlStorageValue> {
-    SqlStorageValue::try_from_i64(i64::try_from(value).unwrap_or(i64::MAX >> 11))
 }

@@ -24,6 +24,7 @@ mod quota_object;
 mod request;
 mod response;
 mod sign;
+mod sqlite;
 
 use std::rc::Rc;
 

@@ -1,8 +1,9 @@
 //! [`PassStore`] by a Durable Object's `SQLite`.
 
 use serde::Deserialize;
-use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
+use worker::{Error, Result, SqlStorage, State};
 
+use super::sqlite::{self, integer};
 use crate::{
     json,
     ledger::{KeptPass, PASS_MARGIN_SECONDS, PassStore},
@@ -30,11 +31,6 @@ struct Nonce {
     nonce: String,
 }
 
-#[derive(Deserialize)]
-struct Number {
-    number: Option<u64>,
-}
-
 impl SqlPasses<'_> {
     /// Forgets what is past its time.
     pub(super) fn forget(&self, now: UnixTime) -> Result<()> {
@@ -52,7 +48,7 @@ impl SqlPasses<'_> {
     }
 
     fn number(&self, query: &str) -> Result<Option<u64>> {
-        Ok(self.sql()?.exec(query, None)?.one::<Number>()?.number)
+        sqlite::number(&self.sql()?, query)
     }
 
     /// The tables are made each time they are missing: an object that has forgotten everything has given them up.
@@ -93,8 +89,4 @@ impl PassStore for SqlPasses<'_> {
         let query = "SELECT (SELECT count(*) FROM passes) + (SELECT count(*) FROM nonces) AS number";
         Ok(self.number(query)?.unwrap_or(0))
     }
-}
-
-fn integer(value: u64) -> Result<SqlStorageValue> {
-    SqlStorageValue::try_from_i64(i64::try_from(value).unwrap_or(i64::MAX >> 11))
 }
