@@ -14,7 +14,10 @@ use x402_edge::{
     gate::{Answer, Ended},
     ports::HeaderEdits,
     prices::Snapshot,
-    schemes::batch_settlement::{ChannelConfig, ClaimBatch, ClaimEntry, ReceiveAuthorization, Refund, Voucher, domain},
+    schemes::{
+        batch_settlement::{ChannelConfig, ClaimBatch, ClaimEntry, ReceiveAuthorization, Refund, Voucher, domain},
+        exact::Authorization,
+    },
     transports::http::{decode_header, encode_header},
 };
 
@@ -96,14 +99,14 @@ impl Client {
         let config = self.config(offer);
         let salt = [9; 32];
         let nonce = keccak256(&[config.channel_id(CHAIN), salt].concat());
-        let authorization = ReceiveAuthorization {
+        let authorization = ReceiveAuthorization(Authorization {
             from: self.wallet.address(),
             to: "0x4020806089470a89826cB9fB1f4059150b550004".parse().unwrap(),
             value: deposited.into(),
             valid_after: Uint256::ZERO,
             valid_before: (NOW + 10_000).into(),
             nonce,
-        };
+        });
         let token =
             Eip712Domain { name: "USDC", version: Some("2"), chain_id: CHAIN, verifying_contract: config.token };
         let signature = self.wallet.sign(&signing_hash(&token, &authorization));

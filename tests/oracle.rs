@@ -165,7 +165,8 @@ proptest! {
         };
         prop_assert_eq!(ours.hash_struct(), theirs.eip712_hash_struct().0);
         let [value, valid_after, valid_before] = numbers.map(Uint256::from_be_bytes);
-        let ours = ReceiveAuthorization { from: payer, to: receiver, value, valid_after, valid_before, nonce: salt };
+        let ours = Authorization { from: payer, to: receiver, value, valid_after, valid_before, nonce: salt };
+        let ours = ReceiveAuthorization(ours);
         let [value, after, before] = numbers.map(u256);
         let theirs = theirs::channel::ReceiveWithAuthorization {
             from: a, to: c, value, validAfter: after, validBefore: before, nonce: salt.into(),

@@ -11,7 +11,7 @@ mod signature;
 pub mod upto;
 
 use crate::{
-    evm::{Address, Hash32, Uint256},
+    evm::{Address, Eip712Domain, Hash32, Uint256},
     money::{Amount, TransferMethod},
     time::UnixTime,
     x402::{FacilitatorRequest, PaymentPayload, PaymentRequirements, ResourceInfo},
@@ -215,4 +215,14 @@ pub fn claim_of(payload: &PaymentPayload, requirements: &PaymentRequirements) ->
         upto::SCHEME => upto::claim_of(payload, requirements),
         _ => None,
     }
+}
+
+/// The token's EIP-712 domain, from `extra.name` and `extra.version`.
+fn token_domain(requirements: &PaymentRequirements) -> Option<Eip712Domain<'_>> {
+    Some(Eip712Domain {
+        name: requirements.extra("name").filter(|name| !name.is_empty())?,
+        version: Some(requirements.extra("version").filter(|version| !version.is_empty())?),
+        chain_id: requirements.network().chain_id(),
+        verifying_contract: requirements.asset(),
+    })
 }

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::{
-    evm::{Address, Eip712Domain, Hash32, TypedStruct, Uint256, address_word, keccak256, signing_hash, uint_word},
-    schemes::{EXPIRY_BUFFER_SECONDS, SmartWallets, TokenPermissions, permit2, signature},
+    evm::{Address, Hash32, TypedStruct, Uint256, address_word, keccak256, signing_hash, uint_word},
+    schemes::{
+        EXPIRY_BUFFER_SECONDS, SmartWallets, TokenPermissions, exact::Authorization, permit2, signature, token_domain,
+    },
     time::UnixTime,
     x402::PaymentRequirements,
 };
@@ -46,35 +48,16 @@ struct ByPermit2 {
     signature: String,
 }
 
-/// EIP-3009 `ReceiveWithAuthorization`: only the collector itself can take the money.
+/// EIP-3009 `ReceiveWithAuthorization`, of the same members: only the collector itself, as `to`, can take the money. The
+/// nonce follows from the channel and the salt, so that the money can go nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceiveAuthorization {
-    /// Who pays.
-    pub from: Address,
-    /// The collector.
-    pub to: Address,
-    /// Atomic units.
-    pub value: Uint256,
-    /// Not valid at or before this second.
-    pub valid_after: Uint256,
-    /// Not valid at or after this second.
-    pub valid_before: Uint256,
-    /// Follows from the channel and the salt, so that the money can go nowhere else.
-    pub nonce: Hash32,
-}
+pub struct ReceiveAuthorization(pub Authorization);
 
 impl TypedStruct for ReceiveAuthorization {
     const ENCODE_TYPE: &'static str = "ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)";
 
     fn encode_data(&self) -> Vec<[u8; 32]> {
-        vec![
-            address_word(&self.from),
-            address_word(&self.to),
-            uint_word(self.value),
-            uint_word(self.valid_after),
-            uint_word(self.valid_before),
-            self.nonce,
-        ]
+        self.0.encode_data()
     }
 }
 
@@ -193,13 +176,7 @@ impl Erc3009 {
         now: UnixTime,
         smart_wallets: SmartWallets,
     ) -> Result<(), ChannelFlaw> {
-        let text = |key| requirements.extra(key).filter(|text| !text.is_empty()).ok_or(ChannelFlaw::MissingDomain);
-        let domain = Eip712Domain {
-            name: text("name")?,
-            version: Some(text("version")?),
-            chain_id: requirements.network().chain_id(),
-            verifying_contract: requirements.asset(),
-        };
+        let domain = token_domain(requirements).ok_or(ChannelFlaw::MissingDomain)?;
         if self.valid_before < Uint256::from(now.plus(EXPIRY_BUFFER_SECONDS)) {
             return Err(ChannelFlaw::ValidBefore);
         }
@@ -207,14 +184,14 @@ impl Erc3009 {
             return Err(ChannelFlaw::ValidAfter);
         }
         let nonce = [message.voucher.channel_id, uint_word(self.salt)].concat();
-        let authorization = ReceiveAuthorization {
+        let authorization = ReceiveAuthorization(Authorization {
             from: message.config.payer,
             to: ERC3009_COLLECTOR,
             value: amount,
             valid_after: self.valid_after,
             valid_before: self.valid_before,
             nonce: keccak256(&nonce),
-        };
+        });
         let hash = signing_hash(&domain, &authorization);
         signature::judge(&self.signature, &hash, message.config.payer, smart_wallets)
             .map(drop)

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
-    evm::{Address, Eip712Domain, Hash32, TypedStruct, Uint256, address_word, signing_hash, uint_word},
+    evm::{Address, Hash32, TypedStruct, Uint256, address_word, signing_hash, uint_word},
     money::TransferMethod,
-    schemes::{CheckedPayment, Claim, EXPIRY_BUFFER_SECONDS, Refusal, SmartWallets, signature},
+    schemes::{CheckedPayment, Claim, EXPIRY_BUFFER_SECONDS, Refusal, SmartWallets, signature, token_domain},
     time::UnixTime,
     x402::{PaymentPayload, PaymentRequirements},
 };
@@ -75,23 +75,13 @@ impl Authorization {
     }
 }
 
-/// The token's EIP-712 domain, from `extra.name` and `extra.version`.
-fn domain(requirements: &PaymentRequirements) -> Option<Eip712Domain<'_>> {
-    Some(Eip712Domain {
-        name: requirements.extra("name").filter(|name| !name.is_empty())?,
-        version: Some(requirements.extra("version").filter(|version| !version.is_empty())?),
-        chain_id: requirements.network().chain_id(),
-        verifying_contract: requirements.asset(),
-    })
-}
-
 /// The hash the payer should have signed, and who did sign it. For reports: it judges nothing.
 pub(super) fn signing_hash_of(
     payload: &PaymentPayload,
     requirements: &PaymentRequirements,
 ) -> Option<(Hash32, Option<Address>)> {
     let payload = payload.get("payload")?;
-    let hash = signing_hash(&domain(requirements)?, &Authorization::read(payload)?);
+    let hash = signing_hash(&token_domain(requirements)?, &Authorization::read(payload)?);
     let signature = payload.get("signature").and_then(Value::as_str);
     Some((hash, signature.and_then(|text| signature::signer(text, &hash))))
 }
@@ -120,7 +110,7 @@ pub(super) fn check(
     let authorization = Authorization::read(scheme_payload).ok_or(Refusal::InvalidPayload)?;
     let signature = scheme_payload.get("signature").and_then(Value::as_str).ok_or(Refusal::InvalidPayload)?;
 
-    let domain = domain(requirements).ok_or(Refusal::MissingDomain)?;
+    let domain = token_domain(requirements).ok_or(Refusal::MissingDomain)?;
     let hash = signing_hash(&domain, &authorization);
     let (proof, signature) =
         signature::judge(signature, &hash, authorization.from, smart_wallets).ok_or(Refusal::Signature)?;
