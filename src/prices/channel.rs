@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     Diagnosis,
+    each_token::InEachToken,
     json::{Members, Node},
     offer::read_amount,
     token::Tokens,
@@ -112,7 +113,7 @@ fn times(amount: Amount, factor: u8) -> Amount {
 pub struct Claims {
     every: Option<u64>,
     idle: Option<u64>,
-    threshold: Option<String>,
+    threshold: Option<InEachToken>,
 }
 
 impl Claims {
@@ -137,7 +138,7 @@ impl Claims {
 
     /// As soon as a channel owes so much, in a token with so many decimals; nothing where the token cannot say it.
     pub fn threshold(&self, decimals: u8) -> Option<Amount> {
-        Decimal::parse(self.threshold.as_deref()?).ok()?.to_amount(decimals).ok()
+        self.threshold.as_ref()?.units(decimals)
     }
 }
 
@@ -145,7 +146,7 @@ impl fmt::Display for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said =
             |seconds: Option<u64>| seconds.map_or_else(|| "default".to_owned(), |seconds| format!("{seconds} s"));
-        let threshold = self.threshold.as_deref().unwrap_or("none");
+        let threshold = self.threshold.as_ref().map_or("none", InEachToken::as_str);
         write!(f, "every {}, idle {}, threshold {threshold}", said(self.every), said(self.idle))
     }
 }
@@ -157,14 +158,6 @@ fn read_seconds(node: &Node<'_>) -> Result<u64, Diagnosis> {
         .ok_or_else(|| node.problem(format!("expected whole seconds, {MIN_CLAIM_SECONDS} to {MAX_CLAIM_SECONDS}")))
 }
 
-fn read_threshold(node: &Node<'_>) -> Result<String, Diagnosis> {
-    let text = match node.number() {
-        Some(number) => number.to_owned(),
-        None => node.string()?,
-    };
-    match Decimal::parse(&text) {
-        Ok(decimal) if decimal.ticker().is_none() => Ok(text),
-        Ok(_) => Err(node.problem("the threshold is in each channel's own token: write \"$10\"")),
-        Err(error) => Err(node.problem(error.to_string())),
-    }
+fn read_threshold(node: &Node<'_>) -> Result<InEachToken, Diagnosis> {
+    InEachToken::read(node, "expected a text", "the threshold is in each channel's own token: write \"$10\"")
 }

@@ -1,22 +1,16 @@
 //! What a route lets leave before it is paid: the key `maxExposure`.
 
-use crate::money::{Amount, Decimal};
+use crate::money::Amount;
 
-use super::{
-    Diagnosis,
-    diagnosis::keep,
-    json::{Members, Node},
-    terms::Terms,
-    token::Tokens,
-};
+use super::{Diagnosis, each_token::InEachToken, json::Node, terms::Terms, token::Tokens};
 
 const KEYS: [&str; 2] = ["payer", "route"];
 
 /// How much may be owed at any time, in each of the route's tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaxExposure {
-    payer: String,
-    route: String,
+    payer: InEachToken,
+    route: InEachToken,
 }
 
 /// The same in one token, in its atomic units.
@@ -31,8 +25,7 @@ pub struct Limits {
 impl MaxExposure {
     /// The limits in a token with so many decimals. Nothing where it cannot express them.
     pub fn in_token(&self, decimals: u8) -> Option<Limits> {
-        let amount = |text: &str| Decimal::parse(text).ok()?.to_amount(decimals).ok();
-        Some(Limits { payer: amount(&self.payer)?, route: amount(&self.route)? })
+        Some(Limits { payer: self.payer.units(decimals)?, route: self.route.units(decimals)? })
     }
 
     pub(super) fn read(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Option<Self> {
@@ -42,8 +35,8 @@ impl MaxExposure {
                 "{key} is missing: write how much may be owed, such as {{\"payer\": \"$0.10\", \"route\": \"$5\"}}"
             )));
         }
-        let payer = read_limit(&members, "payer", problems);
-        let route = read_limit(&members, "route", problems);
+        let payer = members.read("payer", read_limit, problems);
+        let route = members.read("route", read_limit, problems);
         Some(Self { payer: payer?, route: route? })
     }
 
@@ -74,16 +67,10 @@ impl MaxExposure {
     }
 }
 
-fn read_limit(members: &Members<'_>, key: &str, problems: &mut Vec<Diagnosis>) -> Option<String> {
-    let node = members.get(key)?;
-    let text = match node.number() {
-        Some(number) => number.to_owned(),
-        None => keep(node.string().map_err(|_| node.problem("an amount is a text or a number")), problems)?,
-    };
-    let decimal = keep(Decimal::parse(&text).map_err(|error| node.problem(error.to_string())), problems)?;
-    if decimal.ticker().is_some() {
-        problems.push(node.problem("the limit holds in each of the route's tokens: leave the ticker out"));
-        return None;
-    }
-    Some(text)
+fn read_limit(node: &Node<'_>) -> Result<InEachToken, Diagnosis> {
+    InEachToken::read(
+        node,
+        "an amount is a text or a number",
+        "the limit holds in each of the route's tokens: leave the ticker out",
+    )
 }

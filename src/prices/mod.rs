@@ -8,6 +8,7 @@ mod channel;
 mod decision;
 mod diagnosis;
 mod document;
+mod each_token;
 mod effort;
 mod exposure;
 mod fnv;

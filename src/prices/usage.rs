@@ -2,13 +2,14 @@
 
 use crate::{
     metering::{Meter, Rate},
-    money::{Amount, Decimal},
+    money::Amount,
     schemes::{batch_settlement, exact, upto},
 };
 
 use super::{
     Diagnosis,
     diagnosis::keep,
+    each_token::InEachToken,
     json::{Members, Node},
     terms::Terms,
     token::Tokens,
@@ -31,9 +32,9 @@ pub struct UsagePrice {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Counted {
-    Header { name: String, price: String },
-    Bytes(String),
-    Tokens { input: String, output: String },
+    Header { name: String, price: InEachToken },
+    Bytes(InEachToken),
+    Tokens { input: InEachToken, output: InEachToken },
 }
 
 impl UsagePrice {
@@ -53,14 +54,14 @@ impl UsagePrice {
     /// What so many units of the header cost, in a token with so many decimals.
     pub fn units(&self, count: u64, decimals: u8) -> Option<Amount> {
         match &self.what {
-            Counted::Header { price, .. } => amount(price, decimals)?.times(count)?.divided_up(self.per),
+            Counted::Header { price, .. } => price.units(decimals)?.times(count)?.divided_up(self.per),
             Counted::Bytes(_) | Counted::Tokens { .. } => None,
         }
     }
 
     /// A meter for an answer, in a token with so many decimals.
     pub fn meter(&self, decimals: u8, is_event_stream: bool) -> Option<Meter> {
-        let rate = |text: &str| Some(Rate { price: amount(text, decimals)?, per: self.per });
+        let rate = |price: &InEachToken| Some(Rate { price: price.units(decimals)?, per: self.per });
         match &self.what {
             Counted::Bytes(price) => Some(Meter::bytes(rate(price)?)),
             Counted::Tokens { input, output } => Some(Meter::tokens(rate(input)?, rate(output)?, is_event_stream)),
@@ -119,7 +120,7 @@ impl UsagePrice {
         for offer in offers {
             any = true;
             let known = tokens.by_address(offer.network(), &offer.asset());
-            if known.is_none_or(|known| self.prices().any(|price| amount(price, known.decimals).is_none())) {
+            if known.is_none_or(|known| self.prices().any(|price| price.units(known.decimals).is_none())) {
                 problems.push(node.problem("a token of this route cannot express these prices: its decimals are not known, or too few; use a larger per"));
             }
         }
@@ -132,17 +133,13 @@ impl UsagePrice {
         }
     }
 
-    fn prices(&self) -> impl Iterator<Item = &str> {
+    fn prices(&self) -> impl Iterator<Item = &InEachToken> {
         let (first, second) = match &self.what {
             Counted::Header { price, .. } | Counted::Bytes(price) => (price, None),
             Counted::Tokens { input, output } => (input, Some(output)),
         };
-        std::iter::once(first).chain(second).map(String::as_str)
+        std::iter::once(first).chain(second)
     }
-}
-
-fn amount(text: &str, decimals: u8) -> Option<Amount> {
-    Decimal::parse(text).ok()?.to_amount(decimals).ok()
 }
 
 fn read_tokens(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Option<Counted> {
@@ -155,16 +152,12 @@ fn read_tokens(node: &Node<'_>, problems: &mut Vec<Diagnosis>) -> Option<Counted
     Some(Counted::Tokens { input: input?, output: output? })
 }
 
-fn read_price(node: &Node<'_>) -> Result<String, Diagnosis> {
-    let text = match node.number() {
-        Some(number) => number.to_owned(),
-        None => node.string().map_err(|_| node.problem("a price of units is a text or a number"))?,
-    };
-    let decimal = Decimal::parse(&text).map_err(|error| node.problem(error.to_string()))?;
-    if decimal.ticker().is_some() {
-        return Err(node.problem("the price holds in each of the route's tokens: leave the ticker out"));
-    }
-    Ok(text)
+fn read_price(node: &Node<'_>) -> Result<InEachToken, Diagnosis> {
+    InEachToken::read(
+        node,
+        "a price of units is a text or a number",
+        "the price holds in each of the route's tokens: leave the ticker out",
+    )
 }
 
 fn read_per(node: &Node<'_>) -> Result<u64, Diagnosis> {
