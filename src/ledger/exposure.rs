@@ -97,20 +97,18 @@ impl Slices {
 
     /// How much to lease, where the slice is too small or its lease is about to end.
     pub fn wants(&self, exposure: &Exposure, now: UnixTime) -> Option<Amount> {
-        let slice = self.0.iter().find(|slice| slice.budget == exposure.budget);
-        let used = slice.map_or(Amount::ZERO, |slice| slice.used);
+        let used = self.used(exposure);
         let wanted = match used.checked_add(exposure.amount) {
             Some(sum) if exposure.alone => sum,
             _ => exposure.slice().max(used),
         };
         let is_good = |slice: &Slice| slice.granted >= wanted && now.plus(2 * RENEW_SECONDS).0 < slice.until;
-        (!slice.is_some_and(is_good)).then_some(wanted)
+        (!self.of(exposure).is_some_and(is_good)).then_some(wanted)
     }
 
     /// How much of a slice is in use.
     pub fn used(&self, exposure: &Exposure) -> Amount {
-        let slice = self.0.iter().find(|slice| slice.budget == exposure.budget);
-        slice.map_or(Amount::ZERO, |slice| slice.used)
+        self.of(exposure).map_or(Amount::ZERO, |slice| slice.used)
     }
 
     /// The lease is this now. What was not renewed and is not in use is forgotten.
@@ -131,6 +129,10 @@ impl Slices {
     pub fn keep_until(&self) -> u64 {
         let in_use = self.0.iter().any(|slice| slice.used > Amount::ZERO);
         if in_use { u64::MAX } else { self.0.iter().map(|slice| slice.until).max().unwrap_or(0) }
+    }
+
+    fn of(&self, exposure: &Exposure) -> Option<&Slice> {
+        self.0.iter().find(|slice| slice.budget == exposure.budget)
     }
 
     fn find(&mut self, budget: &str) -> Option<&mut Slice> {
