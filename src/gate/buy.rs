@@ -11,7 +11,7 @@ use crate::{
     money::Amount,
     origin::{Destination, relayed_answer_edits, usage},
     ports::{Clock, Counter, Fetch, Journal, Ledger, Origin, OriginAnswer, Request},
-    prices::Settle,
+    prices::{PriceTable, Settle},
     schemes::{CheckedPayment, Refusal},
 };
 
@@ -24,6 +24,11 @@ use super::{
 
 /// Of the time for facilitators, so much is kept for settling.
 const KEPT_FOR_SETTLING: Duration = Duration::from_secs(6);
+
+/// How long verifying may take.
+pub(super) fn time_to_verify(table: &PriceTable) -> Duration {
+    table.facilitator_timeout().saturating_sub(KEPT_FOR_SETTLING)
+}
 
 /// What the ledger says comes next.
 pub(super) struct Next {
@@ -250,18 +255,21 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         purchase: &Purchase<'_, R>,
     ) -> Result<VerifiedPayment, OurAnswer> {
         let table = purchase.visit.table;
-        let within = table.facilitator_timeout().saturating_sub(KEPT_FOR_SETTLING);
+        let within = time_to_verify(table);
         match self.facilitators().verify(table.facilitators(), payment, within).await {
             Verification::Verified(payment) => Ok(payment),
             Verification::Refused(reason) => {
                 Err(purchase.challenge.refused(&Refusal::Facilitator(reason), purchase.version))
             }
             Verification::Unreachable => Err(answer::facilitator_unreachable()),
-            Verification::Nonsense => {
-                self.host.fault("verify: no facilitator gave an x402 answer");
-                Err(answer::facilitator_nonsense())
-            }
+            Verification::Nonsense => Err(self.nonsense()),
         }
+    }
+
+    /// The answer where no facilitator verified, nor said why not.
+    pub(super) fn nonsense(&self) -> OurAnswer {
+        self.host.fault("verify: no facilitator gave an x402 answer");
+        answer::facilitator_nonsense()
     }
 
     /// Writes that the origin is asked, before it is.

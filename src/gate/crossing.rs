@@ -1,7 +1,5 @@
 //! What is bought out of a channel, and what has to be known of the channel for it.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::{
@@ -26,11 +24,9 @@ use crate::{
 use super::{
     Gate, Visit,
     answer::{self, Challenge, OurAnswer},
+    buy::time_to_verify,
     purchase::Purchase,
 };
-
-/// Of the time for facilitators, so much is kept for settling.
-const KEPT_FOR_SETTLING: Duration = Duration::from_secs(6);
 
 /// A checked payment by channel, and what it buys.
 pub(super) struct Crossing<'a, R> {
@@ -251,10 +247,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 Err(challenge.refused(&Refusal::Facilitator(reason), X402Version::V2))
             }
             ChannelVerification::Unreachable => Err(answer::facilitator_unreachable()),
-            ChannelVerification::Nonsense => {
-                self.host.fault("verify: no facilitator gave an x402 answer");
-                Err(answer::facilitator_nonsense())
-            }
+            ChannelVerification::Nonsense => Err(self.nonsense()),
         }
     }
 
@@ -278,7 +271,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         payload: &PaymentPayload,
     ) -> ChannelVerification {
         let table = crossing.purchase.visit.table;
-        let within = table.facilitator_timeout().saturating_sub(KEPT_FOR_SETTLING);
+        let within = time_to_verify(table);
         let terms = crossing.checked.requirements();
         self.facilitators().verify_channel(table.facilitators(), payload, terms, within).await
     }
