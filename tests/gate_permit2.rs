@@ -165,18 +165,28 @@ fn tokens_that_only_permit2_moves_can_be_sold_for() {
 }
 
 #[test]
-fn an_upto_offer_is_left_out_until_the_facilitator_is_known_and_nobody_waits() {
+fn an_upto_offer_is_left_out_until_the_facilitator_is_known_and_waited_for_only_where_it_is_all_there_is() {
     let world = world(&json!({"accepts": [{"scheme": "upto", "price": "$5"}, {"price": "$1"}]}), "");
     let schemes = || {
         let required = decoded(&world.ours(&FakeRequest::get(URL)), "PAYMENT-REQUIRED");
         required["accepts"].as_array().unwrap().iter().map(|offer| offer["scheme"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(schemes(), ["exact"]);
-    let only = upto();
-    let answer = only.ours(&FakeRequest::get(URL));
-    assert_eq!(answer.status, 503);
-    assert!(answer.headers.iter().any(|(name, _)| *name == "Retry-After"));
-    assert!(world.calls().is_empty() && only.calls().is_empty());
+    assert!(world.calls().is_empty());
+    let mut only = upto();
+    *only.supported.borrow_mut() = Err(NoAnswer::Deadline);
+    for _ in 0..2 {
+        let answer = only.ours(&FakeRequest::get(URL));
+        assert_eq!(answer.status, 503);
+        assert!(answer.headers.iter().any(|(name, value)| *name == "Retry-After" && value == "2"));
+    }
+    assert_eq!(only.calls(), [SUPPORTED], "whoever comes in the same moment does not wait");
+    only.later(2);
+    *only.supported.borrow_mut() = supported(FACILITATOR);
+    let required = decoded(&only.ours(&FakeRequest::get(URL)), "PAYMENT-REQUIRED");
+    assert_eq!(required["accepts"][0]["extra"]["facilitatorAddress"], FACILITATOR);
+    assert_eq!(only.ours(&FakeRequest::get(URL)).status, 402);
+    assert_eq!(only.calls(), [SUPPORTED, SUPPORTED], "from then on it is known");
     let said = serde_json::from_str(&supported(FACILITATOR).unwrap().body).unwrap();
     world.roster.learn("https://facilitator.example", said, x402_edge::time::UnixTime(common::NOW));
     assert_eq!(schemes(), ["upto", "exact"]);
@@ -304,8 +314,6 @@ fn only_our_facilitators_may_be_named() {
     let world = upto();
     *world.supported.borrow_mut() = supported("0x1563915e194D8CfBA1943570603F7606A3115508");
     let request = paid(&vector("upto-permit2", "valid-full-settle"));
-    // Asked just now, so there was nothing to quote yet; from then on there is.
-    assert_eq!(world.ours(&request).status, 503);
     assert_eq!(error(&world, &request), (402, "upto_facilitator_mismatch".to_owned()));
     assert_eq!(world.calls(), [SUPPORTED]);
     // Nobody knows: the payment may be good, so nothing invites to sign another.
@@ -315,8 +323,8 @@ fn only_our_facilitators_may_be_named() {
     // A forged one asks nobody anything.
     let world = upto();
     let forged = paid(&vector("upto-permit2", "wrong-signer"));
-    assert_eq!(world.ours(&forged).status, 503, "no terms to quote yet");
-    assert!(world.calls().is_empty());
+    assert_eq!(error(&world, &forged).0, 402);
+    assert_eq!(world.calls(), [SUPPORTED], "for the terms, not for the payment");
 }
 
 /// Permit2's word for the vector's nonce, and one transfer to us in a transaction that calls the proxy with it.

@@ -12,7 +12,7 @@ use crate::{
 
 use super::Roster;
 
-/// `/supported` is asked in the background; nobody waits for it.
+/// `/supported` is asked in the background, unless nothing can be sold without it.
 const SUPPORTED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The way to the facilitators.
@@ -34,17 +34,19 @@ impl<'a, F: Fetch, H: Clock + Journal> Facilitators<'a, F, H> {
         self.learn_of(self.roster.due(urls, self.host.now())).await;
     }
 
-    /// The same for those of whom nothing is known, although they were asked a moment ago: a payment waits for it.
+    /// The same for those of whom nothing is known, although they may have been asked a moment ago: somebody waits for
+    /// it. One that did not answer is left in peace for a moment.
     pub async fn learn_now(&self, urls: &[String]) {
-        self.learn_of(self.roster.unknown(urls)).await;
+        self.learn_of(self.roster.unknown(urls, self.host.now())).await;
     }
 
     async fn learn_of(&self, urls: Vec<&str>) {
         for url in urls {
             let asked = format!("{url}/supported");
-            let Ok(reply) = self.noted(&asked, self.fetch.get(&asked, SUPPORTED_WITHIN).await) else { continue };
-            if let Some(supported) = read::<SupportedResponse>(&reply) {
-                self.roster.learn(url, supported, self.host.now());
+            let reply = self.noted(&asked, self.fetch.get(&asked, SUPPORTED_WITHIN).await);
+            match reply.ok().as_ref().and_then(read::<SupportedResponse>) {
+                Some(supported) => self.roster.learn(url, supported, self.host.now()),
+                None => self.roster.said_nothing(url, self.host.now()),
             }
         }
     }

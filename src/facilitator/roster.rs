@@ -23,6 +23,9 @@ const KEEP_KINDS_SECONDS: u64 = 600;
 /// A `/supported` that failed is tried again after this.
 const TRY_KINDS_AGAIN_SECONDS: u64 = 30;
 
+/// Who waits for a `/supported` that failed just now would make all wait: they are told to come again after this.
+const SILENT_SECONDS: u64 = 2;
+
 /// So many failures in a row open the breaker.
 const FAILURES_TO_OPEN: u32 = 3;
 
@@ -46,6 +49,8 @@ struct Standing {
     supported: Option<Supported>,
     /// When `/supported` is asked next.
     ask_at: u64,
+    /// Until when nobody waits for what it settles, since it did not say.
+    silent_until: u64,
     failures: u32,
     open_until: u64,
 }
@@ -168,10 +173,11 @@ impl Roster {
         supported.is_some_and(|supported| supported.extensions.iter().any(|name| name == extension))
     }
 
-    /// Those of whom nothing is known.
-    pub fn unknown<'a>(&self, urls: &'a [String]) -> Vec<&'a str> {
+    /// Those of whom nothing is known and that can be asked: not those that said nothing a moment ago.
+    pub fn unknown<'a>(&self, urls: &'a [String], now: UnixTime) -> Vec<&'a str> {
         let standings = self.standings.borrow();
-        let unknown = |url: &&str| standings.get(*url).is_none_or(|standing| standing.supported.is_none());
+        let can_say = |standing: &Standing| standing.supported.is_none() && standing.silent_until <= now.0;
+        let unknown = |url: &&str| standings.get(*url).is_none_or(can_say);
         urls.iter().map(String::as_str).filter(unknown).collect()
     }
 
@@ -243,6 +249,11 @@ impl Roster {
                 standing.ask_at = now.plus(KEEP_KINDS_SECONDS).0;
             });
         }
+    }
+
+    /// `/supported` brought nothing.
+    pub fn said_nothing(&self, url: &str, now: UnixTime) {
+        self.with(url, |standing| standing.silent_until = now.plus(SILENT_SECONDS).0);
     }
 
     fn with(&self, url: &str, change: impl FnOnce(&mut Standing)) {
@@ -332,7 +343,9 @@ mod tests {
         let [first, second, other] = [[1; 20], [2; 20], [3; 20]].map(Address::new);
         assert_eq!(roster.facilitator_address(&urls, &kind, NOW), None);
         assert_eq!(roster.knows_address(&urls, &kind, first), None, "nobody has said anything");
-        assert_eq!(roster.unknown(&urls), ["a", "b"]);
+        roster.said_nothing("b", NOW);
+        assert_eq!(roster.unknown(&urls, NOW), ["a"], "b was asked just now");
+        assert_eq!(roster.unknown(&urls, NOW.plus(SILENT_SECONDS)), ["a", "b"]);
         let said = serde_json::from_value(json!({
             "kinds": [
                 {"x402Version": 2, "scheme": "upto", "network": "eip155:1", "extra": {"facilitatorAddress": first.to_string()}},
@@ -345,7 +358,7 @@ mod tests {
         assert_eq!(roster.facilitator_address(&urls, &kind, NOW), Some(first));
         assert_eq!(roster.knows_address(&urls, &kind, second), Some(true), "its other address");
         assert_eq!(roster.knows_address(&urls, &kind, other), Some(false));
-        assert_eq!(roster.unknown(&urls), ["a"]);
+        assert_eq!(roster.unknown(&urls, NOW), ["a"]);
         // The first in order has said nothing yet, so nothing is advertised.
         assert!(!roster.knows_extension(&urls, &kind, "eip2612GasSponsoring", NOW));
         assert!(roster.knows_extension(&urls[1..], &kind, "eip2612GasSponsoring", NOW));

@@ -118,6 +118,11 @@ impl<'a> Challenge<'a> {
         Self { v2_offers, ..challenge }
     }
 
+    /// Whether nothing can be announced: every offer takes a word that no facilitator has given yet.
+    pub(super) fn offers_nothing(&self) -> bool {
+        self.v2_offers.is_empty()
+    }
+
     /// The same, as the client wants to read it.
     pub(super) fn asked_by(self, request: &impl Request) -> Self {
         Self {

@@ -169,10 +169,17 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return answer;
         }
         let (request, table) = (visit.request, visit.table);
-        let standing = (self.roster, table.facilitators(), self.host.now(), self.channels);
-        let challenge =
+        let announce = || {
+            let standing = (self.roster, table.facilitators(), self.host.now(), self.channels);
             Challenge::new(quote, &visit.target, visit.public_url(), self.ledger.is_some(), request, standing)
-                .with_extension(SIGN_IN_WITH_X, self.sign_in_offer(&quote, visit));
+                .with_extension(SIGN_IN_WITH_X, self.sign_in_offer(&quote, visit))
+        };
+        let mut challenge = announce();
+        if challenge.offers_nothing() {
+            // A new isolate, and every offer takes a facilitator's word: better late than not at all.
+            Facilitators::new(self.fetch, self.host, self.roster).learn_now(table.facilitators()).await;
+            challenge = announce();
+        }
         let payload = match http::read_payment(|name| request.header(name)) {
             // Who pays for HEAD would pay for nothing.
             Ok(Some(_)) | Err(_) if request.method().eq_ignore_ascii_case("HEAD") => return challenge.unpaid().into(),
