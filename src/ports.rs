@@ -22,13 +22,13 @@ use crate::{
 /// The request that came in. Names of headers are compared without case.
 pub trait Request {
     /// The method as it was sent.
-    fn method(&self) -> String;
+    fn method(&self) -> &str;
     /// The absolute URL as the runtime gave it.
-    fn url(&self) -> String;
+    fn url(&self) -> &str;
     /// A header's value; values of several lines joined by `, `.
-    fn header(&self, name: &str) -> Option<String>;
+    fn header(&self, name: &str) -> Option<&str>;
     /// The names of all headers.
-    fn header_names(&self) -> Vec<String>;
+    fn header_names(&self) -> impl Iterator<Item = &str>;
     /// What the network knows of the client. Nothing that a client can write itself.
     fn client(&self) -> Client {
         Client::default()
@@ -76,7 +76,7 @@ pub trait Origin {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeaderEdits {
     /// Names to remove.
-    pub remove: Vec<String>,
+    pub remove: Vec<Cow<'static, str>>,
     /// Names and values to write, replacing what is there.
     pub set: Vec<(&'static str, String)>,
     /// Names and values to write beside what is there, such as one more cookie.

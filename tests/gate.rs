@@ -236,7 +236,7 @@ fn nobody_is_charged_when_the_origin_fails() {
         let (answer, edits) = world.origins(&v2("valid-baseSepolia"));
         assert_eq!(answer.status, status);
         assert_eq!(world.calls(), [VERIFY, ORIGIN]);
-        assert!(edits.remove.contains(&"PAYMENT-RESPONSE".to_owned()) && edits.set.len() == 1);
+        assert!(edits.remove.iter().any(|gone| gone == "PAYMENT-RESPONSE") && edits.set.len() == 1);
     }
     for (error, status) in [(NoAnswer::Connection, 502), (NoAnswer::Deadline, 504)] {
         let mut world = World::new();

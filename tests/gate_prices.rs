@@ -75,7 +75,7 @@ fn every_answer_of_a_priced_path_names_the_price_document() {
     let (_, edits) = world.origins(&paid());
     assert!(edits.set.contains(&("X-402-Prices", version)));
     let (_, edits) = world.origins(&FakeRequest::get("https://api.example.com/free"));
-    assert!(edits.set.is_empty() && edits.remove.contains(&"X-402-Prices".to_owned()));
+    assert!(edits.set.is_empty() && edits.remove.iter().any(|gone| gone == "X-402-Prices"));
 
     let denied = self::world(&one_cent(&json!({"rules": [{"when": {"ip": "203.0.113.0/24"}, "deny": true}]})));
     let answer = denied.ours(&FakeRequest { client: client("203.0.113.7"), ..paid() });
@@ -189,7 +189,7 @@ fn observing_serves_free_and_counts() {
         assert!(!edits.set.iter().any(|(name, _)| *name == "PAYMENT-RESPONSE"));
     }
     assert_eq!(world.calls(), [ORIGIN; 3], "a payment is never verified or settled");
-    assert!(world.forwarded.borrow().as_ref().unwrap().edits.remove.contains(&"payment-signature".to_owned()));
+    assert!(world.forwarded.borrow().as_ref().unwrap().edits.remove.iter().any(|gone| gone == "payment-signature"));
     let observed: Vec<(Option<usize>, Option<String>)> = world
         .observed
         .borrow()

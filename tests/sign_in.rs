@@ -36,7 +36,7 @@ fn a_wallet_with_a_pass_comes_back_by_signing_and_gets_the_same_pass() {
     assert_eq!(status(&world, &signed_in("https://shop.example/archive/1", &proof(&world, 0x11))), 200);
     // Nothing of it reaches the origin.
     let forward = world.forwarded.borrow();
-    assert!(forward.as_ref().unwrap().edits.remove.contains(&"sign-in-with-x".to_owned()));
+    assert!(forward.as_ref().unwrap().edits.remove.iter().any(|gone| gone == "sign-in-with-x"));
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub fn at_once(request: web_sys::Request, headers: String) -> Option<String> {
     #[cfg(feature = "drill")]
     assert!(!request.url().ends_with("/.x402/panic"), "a drill");
 
-    Known::with(&request.url(), |known| {
+    Known::with(request.url(), |known| {
         prices_kv::with_fresh(|prices| {
             let keys = known_pass_keys();
             let keys = keys.as_deref().and_then(|keys| keys.as_ref().ok());
@@ -89,7 +89,7 @@ pub fn at_once(request: web_sys::Request, headers: String) -> Option<String> {
 /// more follows, each after an empty line: names and values of headers to set, and the version of the price document.
 fn forwarded(forward: &Forward, origin_url: Option<&str>) -> String {
     // Joined as text: a URL library would take `//other.example/` in a path for a host.
-    let mut lines = format!("\n{}{}", origin_url.unwrap_or(&forward.public_origin), forward.path_and_query);
+    let mut lines = ["\n", origin_url.unwrap_or(&forward.public_origin), &forward.path_and_query].concat();
     for name in &forward.edits.remove {
         lines.push('\n');
         lines.push_str(name);
@@ -117,8 +117,8 @@ fn lines_of(answer: &OurAnswer) -> String {
 /// The origin gave no answer to a request that was sent on at once; `version` where a pass opened it.
 #[wasm_bindgen(js_name = unanswered)]
 #[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen borrows no optional texts")]
-pub fn unanswered(late: bool, version: Option<String>) -> String {
-    let error = if late { NoAnswer::Deadline } else { NoAnswer::Connection };
+pub fn unanswered(version: Option<String>) -> String {
+    let error = NoAnswer::Connection;
     let by_whom = if version.is_some() { "; asked by a pass" } else { "" };
     Host.fault(&format!("origin: {error}{by_whom}"));
     lines_of(&gate_unanswered(error, version.as_deref().filter(|version| !version.is_empty())))
@@ -173,7 +173,7 @@ impl OriginAnswer for Head {
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name)
+        self.headers.get(name).map(str::to_owned)
     }
 }
 

@@ -40,7 +40,7 @@ pub fn lookup(path: &str, times: u32) -> u32 {
 /// Whether the payment in a header is good for a path now (Unix seconds): all that the edge checks.
 #[wasm_bindgen(js_name = drillCheck)]
 pub fn check(header: &str, path: &str, now: u32) -> bool {
-    let own = |name: &str| (name == http::PAYMENT_SIGNATURE).then(|| header.to_owned());
+    let own = |name: &str| (name == http::PAYMENT_SIGNATURE).then_some(header);
     let Ok(Some(payload)) = http::read_payment(own) else { return false };
     TABLE.with_borrow(|table| match decide(table, path) {
         Decision::Priced(quote) => {

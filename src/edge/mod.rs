@@ -64,7 +64,7 @@ impl From<Unreadable> for worker::Error {
 
 /// A request for which [`door::at_once`] had nothing to say. Not `#[event(fetch)]`: that one hands no headers over.
 async fn serve(request: IncomingRequest, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    let bindings = match Bindings::read(env.unchecked_ref(), &request.url()) {
+    let bindings = match Bindings::read(env.unchecked_ref(), request.url()) {
         Ok(bindings) => bindings,
         Err(misconfigured) => {
             Host.fault(&misconfigured.to_string());

@@ -46,8 +46,8 @@ impl HeaderLines {
         std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<String> {
-        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 
@@ -74,20 +74,20 @@ impl IncomingRequest {
 }
 
 impl Request for IncomingRequest {
-    fn method(&self) -> String {
-        self.method.clone()
+    fn method(&self) -> &str {
+        &self.method
     }
 
-    fn url(&self) -> String {
-        self.url.clone()
+    fn url(&self) -> &str {
+        &self.url
     }
 
-    fn header(&self, name: &str) -> Option<String> {
+    fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)
     }
 
-    fn header_names(&self) -> Vec<String> {
-        self.headers.iter().map(|(name, _)| name.to_owned()).collect()
+    fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, _)| name)
     }
 
     /// Cloudflare writes both: the request's `cf` object, and the header CF-Connecting-IP, in which it replaces

@@ -127,7 +127,7 @@ impl<'a> Challenge<'a> {
     pub(super) fn asked_by(self, request: &impl Request) -> Self {
         Self {
             head_only: request.method().eq_ignore_ascii_case("HEAD"),
-            html: page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref()),
+            html: page::is_wanted(request.header("Accept"), request.header("User-Agent")),
             ..self
         }
     }

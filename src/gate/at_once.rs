@@ -5,11 +5,11 @@
 //! that the outside can deal with them in one step. Nothing here decides otherwise: what is in doubt goes the long way.
 
 use crate::{
-    origin::{PRICES_HEADER, pass_forward},
+    origin::{OUR_PREFIX, PRICES_HEADER, pass_forward},
     page,
     passes::{Keys, PASS_HEADER},
     ports::{Forward, HeaderEdits, NoAnswer, OriginAnswer, Request},
-    prices::{Decision, Method, Snapshot, Target},
+    prices::{Decision, Method, Snapshot, Target, begins_as},
     time::UnixTime,
     transports::http,
 };
@@ -57,12 +57,12 @@ pub enum AtOnce {
 pub fn at_once(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
     let AtHand { prices, identifiers, prepared, .. } = *at_hand;
     let url = request.url();
-    let target = Target::parse(&url).ok()?;
+    let target = Target::parse(url).ok()?;
     let table = prices.table()?;
     if target.path == STATUS_PATH || !target.survives_forwarding() {
         return None;
     }
-    let method = Method::parse(&request.method())?;
+    let method = Method::parse(request.method())?;
     let visit = Visit { request, target, table };
     if !visit.is_priced(target.path) {
         let forward = visit.forward();
@@ -95,7 +95,7 @@ pub fn at_once(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
         return None;
     }
     let public_url = visit.public_url();
-    let wants_page = page::is_wanted(request.header("Accept").as_deref(), request.header("User-Agent").as_deref());
+    let wants_page = page::is_wanted(request.header("Accept"), request.header("User-Agent"));
     let version = prices.version().filter(|_| !wants_page);
     let head_only = method.as_str() == "HEAD";
     let answer = version
@@ -114,11 +114,11 @@ fn by_document(mut answer: OurAnswer, version: Option<&str>) -> OurAnswer {
 /// Whether the client brings something else than a pass that may open a priced path. A name that only looks like ours
 /// goes the long way too.
 fn may_pay(request: &impl Request) -> bool {
-    let is_ours = |name: &String| {
-        name.starts_with("x-402-") && !name.eq_ignore_ascii_case(PASS_HEADER)
+    let is_ours = |name: &str| {
+        begins_as(name, OUR_PREFIX) && !name.eq_ignore_ascii_case(PASS_HEADER)
             || name.eq_ignore_ascii_case(http::SIGN_IN_WITH_X)
     };
-    http::carries_payment(|name| request.header(name)) || request.header_names().iter().any(is_ours)
+    http::carries_payment(|name| request.header(name)) || request.header_names().any(is_ours)
 }
 
 /// Whether there is a pass, or what looks like one.

@@ -26,7 +26,7 @@ mod settle;
 mod terms;
 mod ticket;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     client::Client,
@@ -38,7 +38,7 @@ use crate::{
     ports::{Clock, Counter, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::{
         Ambiguity, BadTarget, Decision, Headers, Inquiry, Method, Methods, PriceTable, Quote, Snapshot, Target,
-        canonical_name, host_of,
+        host_of, reads_as,
     },
     schemes::{CheckedPayment, Permit2Flaw, Refusal, upto},
     transports::http,
@@ -104,7 +104,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Answers a request.
     pub async fn serve<R: Request, O: Origin>(&self, request: &R, origin: &O) -> Answer<O::Answer> {
         let url = request.url();
-        let Ok(target) = Target::parse(&url) else {
+        let Ok(target) = Target::parse(url) else {
             return answer::bad_request(&BadTarget.to_string()).into();
         };
         if target.path == STATUS_PATH {
@@ -116,7 +116,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let Some(table) = self.prices.table() else {
             return answer::prices_unavailable().into();
         };
-        let Some(method) = Method::parse(&request.method()) else {
+        let Some(method) = Method::parse(request.method()) else {
             return answer::bad_request("the method is not an HTTP token").into();
         };
         let visit = Visit { request, target, table };
@@ -297,7 +297,7 @@ fn relayed_edits(
     mut edits: HeaderEdits,
 ) -> HeaderEdits {
     if answer.header(PRICES_HEADER).is_some() {
-        edits.remove.push(PRICES_HEADER.to_owned());
+        edits.remove.push(PRICES_HEADER.into());
     }
     hiding_origin(redirect(answer, target, origin_url, public_url), edits)
 }
@@ -343,7 +343,7 @@ impl<'a, R: Request> Visit<'a, R> {
 
     /// Whether asking the origin changes nothing there. A framework that obeys an override would do more than read.
     fn only_reads(&self) -> bool {
-        Method::parse(&self.request.method())
+        Method::parse(self.request.method())
             .is_some_and(|method| ["GET", "HEAD"].contains(&method.as_str()) && self.methods(&method) != Methods::Any)
     }
 
@@ -354,24 +354,20 @@ impl<'a, R: Request> Visit<'a, R> {
         let mut text = format!("{} {}{path}{query}", self.request.method(), self.host());
         for name in ["Range", "Content-Type", "Content-Length"] {
             text.push('\n');
-            text.push_str(&self.request.header(name).unwrap_or_default());
+            text.push_str(self.request.header(name).unwrap_or_default());
         }
         hex::encode(keccak256(text.as_bytes()))
     }
 
     /// The request on its way to the origin: exactly the path and query that were judged.
     fn forward(&self) -> Forward {
-        let path_and_query = format!("{}{}", self.target.path, self.target.query);
-        let names = self.request.header_names();
-        let mut forward = free_forward(self.target.origin(), path_and_query, &names);
+        let path_and_query = [self.target.path, self.target.query].concat();
+        let mut forward = free_forward(self.target.origin(), path_and_query, self.request.header_names());
         // Whatever it opens, a pass is nothing to the origin. Its cookie goes along with every request of the site.
-        let cookie = names.iter().find(|name| name.eq_ignore_ascii_case("Cookie"));
-        if let Some((name, cookie)) = cookie.and_then(|name| Some((name, self.request.header(name)?))) {
-            match without_passes(&cookie) {
-                Some(rest) if rest == cookie => {}
-                Some(rest) => forward.edits.set.push(("Cookie", rest)),
-                None => forward.edits.remove.push(name.clone()),
-            }
+        match self.request.header("Cookie").map(without_passes) {
+            None | Some(Cow::Borrowed(_)) => {}
+            Some(Cow::Owned(rest)) if rest.is_empty() => forward.edits.remove.push("Cookie".into()),
+            Some(Cow::Owned(rest)) => forward.edits.set.push(("Cookie", rest)),
         }
         forward
     }
@@ -383,12 +379,8 @@ impl<'a, R: Request> Visit<'a, R> {
 
 /// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
 pub fn methods_of(request: &impl Request, target: &Target<'_>, method: &Method) -> Methods {
-    let overrides = |name: &String| METHOD_OVERRIDES.contains(&canonical_name(name).as_str());
-    if target.overrides_method() || request.header_names().iter().any(overrides) {
-        Methods::Any
-    } else {
-        method.readings()
-    }
+    let overrides = |name: &str| METHOD_OVERRIDES.iter().any(|known| reads_as(name, known));
+    if target.overrides_method() || request.header_names().any(overrides) { Methods::Any } else { method.readings() }
 }
 
 /// The request's headers, as prices see them.
@@ -396,11 +388,11 @@ struct RequestHeaders<'a, R>(&'a R);
 
 impl<R: Request> Headers for RequestHeaders<'_, R> {
     fn get(&self, name: &str) -> Option<String> {
-        self.0.header(name)
+        self.0.header(name).map(str::to_owned)
     }
 
     fn names(&self) -> Vec<String> {
-        self.0.header_names()
+        self.0.header_names().map(str::to_owned).collect()
     }
 }
 

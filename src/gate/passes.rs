@@ -131,7 +131,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     ) -> Option<Result<Vec<Pass>, LedgerDown>> {
         let header = visit.request.header(http::SIGN_IN_WITH_X)?;
         let (ledger, public_url) = (self.ledger?, visit.public_url()?);
-        let proof = Proof::read(&http::decode_header(http::SIGN_IN_WITH_X, &header).ok()?).ok()?;
+        let proof = Proof::read(&http::decode_header(http::SIGN_IN_WITH_X, header).ok()?).ok()?;
         let wallet = proof.check(public_url, &chains(quote), self.host.millis()).ok()?;
         let object = passes_name(host, &wallet.payer.to_string());
         let sign_in = PassCommand::SignIn {
@@ -201,7 +201,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let (now, cookie) = (self.host.now().0, visit.request.header("Cookie"));
         let mut last = pass.expires_at;
         let mut tokens = vec![token.as_str()];
-        for other in presented(None, cookie.as_deref()) {
+        for other in presented(None, cookie) {
             let is_other = |known: &Pass| known.id != pass.id && known.host == pass.host && known.expires_at > now;
             if let Some(known) = keys.read(other).filter(is_other) {
                 last = last.max(known.expires_at);
@@ -229,7 +229,7 @@ pub(super) fn passes_brought<R: Request>(
 /// All passes that the request carries and that were signed here.
 fn all_brought<R: Request>(keys: &Keys, visit: &Visit<'_, R>) -> Vec<Pass> {
     let (header, cookie) = (visit.request.header(PASS_HEADER), visit.request.header("Cookie"));
-    presented(header.as_deref(), cookie.as_deref()).into_iter().filter_map(|token| keys.read(token)).collect()
+    presented(header, cookie).into_iter().filter_map(|token| keys.read(token)).collect()
 }
 
 /// The payer of a pass that the request carries, whatever it opens: somebody who has paid at this host.

@@ -33,7 +33,7 @@ impl<R: Request> Purchase<'_, R> {
             id: paid.idempotency_key.clone(),
             host: visit.target.authority.to_ascii_lowercase(),
             route: self.route().to_owned(),
-            method: visit.request.method(),
+            method: visit.request.method().to_owned(),
             payer: paid.payer.to_string(),
             pay_to: requirements.pay_to().to_string(),
             network: paid.network.to_string(),

@@ -1,11 +1,13 @@
 //! Headers on the way to the origin and back. Bodies are never touched.
 
+use std::borrow::Cow;
+
 use crate::{
     evm::Address,
     money::Amount,
     network::Network,
     ports::{Forward, HeaderEdits},
-    prices::canonical_name,
+    prices::{begins_as, reads_as},
     transports::{http, http_v1},
 };
 
@@ -40,14 +42,18 @@ const PATH_OVERRIDES: [&str; 12] = [
 ];
 
 /// Everything that begins so is ours to say.
-const OUR_PREFIX: &str = "x-402-";
+pub const OUR_PREFIX: &str = "x-402-";
 
 /// With these the origin may answer "you have it already", which nobody should pay for.
 const CONDITIONS: [&str; 2] = ["if-none-match", "if-modified-since"];
 
 /// A request as it came, without what only we may say.
-pub fn free_forward(public_origin: String, path_and_query: String, header_names: &[String]) -> Forward {
-    let remove = header_names.iter().filter(|name| ends_here(name)).cloned().collect();
+pub fn free_forward<'a>(
+    public_origin: String,
+    path_and_query: String,
+    header_names: impl Iterator<Item = &'a str>,
+) -> Forward {
+    let remove = header_names.filter(|name| ends_here(name)).map(|name| name.to_owned().into()).collect();
     Forward { public_origin, path_and_query, edits: HeaderEdits { remove, ..HeaderEdits::default() }, paid: false }
 }
 
@@ -69,7 +75,7 @@ pub struct Paid {
 /// The same for a paid request, which tells the origin who paid what.
 #[must_use]
 pub fn paid_forward(mut forward: Forward, paid: &Paid) -> Forward {
-    forward.edits.remove.extend(CONDITIONS.map(str::to_owned));
+    forward.edits.remove.extend(CONDITIONS.map(Cow::Borrowed));
     forward.edits.set.extend([
         ("X-402-Payer", paid.payer.to_string()),
         ("X-402-Asset", paid.asset.to_string()),
@@ -91,10 +97,7 @@ pub fn pass_forward(mut forward: Forward, payer: &str, pass: &str) -> Forward {
 
 /// CGI and its heirs read `X_402_Payer`, `X.402.Payer` and `X-402-Payer` as the same variable.
 fn ends_here(name: &str) -> bool {
-    let name = canonical_name(name);
-    name.starts_with(OUR_PREFIX)
-        || PATH_OVERRIDES.contains(&name.as_str())
-        || PROTOCOL_HEADERS.iter().any(|header| header.eq_ignore_ascii_case(&name))
+    begins_as(name, OUR_PREFIX) || PATH_OVERRIDES.iter().chain(&PROTOCOL_HEADERS).any(|header| reads_as(name, header))
 }
 
 /// Says in every answer of a priced path which price document it goes by. Never the origin's.
@@ -116,13 +119,13 @@ const SHARED_CACHE_HEADERS: [&str; 3] = ["CDN-Cache-Control", "Cloudflare-CDN-Ca
 
 /// What changes in an answer on a priced path that nobody is charged for.
 pub fn relayed_answer_edits() -> HeaderEdits {
-    HeaderEdits { remove: ANSWER_HEADERS.map(str::to_owned).to_vec(), ..HeaderEdits::default() }
+    HeaderEdits { remove: ANSWER_HEADERS.map(Cow::Borrowed).to_vec(), ..HeaderEdits::default() }
 }
 
 /// What changes in an answer that one client gets and the next may not: no shared cache keeps it.
 pub fn paid_answer_edits(cache_control: Option<&str>) -> HeaderEdits {
     let mut edits = relayed_answer_edits();
-    edits.remove.extend(SHARED_CACHE_HEADERS.map(str::to_owned));
+    edits.remove.extend(SHARED_CACHE_HEADERS.map(Cow::Borrowed));
     edits.set.push(("Cache-Control", private(cache_control.unwrap_or_default())));
     edits
 }

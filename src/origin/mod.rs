@@ -5,7 +5,7 @@ mod location;
 mod usage;
 
 pub use forward::{
-    PRICES_HEADER, Paid, free_forward, paid_answer_edits, paid_forward, pass_forward, relayed_answer_edits,
+    OUR_PREFIX, PRICES_HEADER, Paid, free_forward, paid_answer_edits, paid_forward, pass_forward, relayed_answer_edits,
 };
 pub use location::{Destination, destination};
 pub use usage::{Usage, usage};

@@ -23,7 +23,22 @@ impl Headers for Vec<(String, String)> {
 /// A header's name as the most careless server reads it: CGI and its heirs read `X_Plan`, `X.Plan` and `X-Plan`
 /// as the same variable.
 pub fn canonical_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+    name.chars().map(canonical_char).collect()
+}
+
+/// Whether that server takes one name for the other.
+pub fn reads_as(name: &str, other: &str) -> bool {
+    name.chars().map(canonical_char).eq(other.chars().map(canonical_char))
+}
+
+/// Whether that server reads a name so that it begins like this.
+pub fn begins_as(name: &str, beginning: &str) -> bool {
+    let mut read = name.chars().map(canonical_char);
+    beginning.chars().map(canonical_char).all(|c| read.next() == Some(c))
+}
+
+const fn canonical_char(c: char) -> char {
+    if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }
 }
 
 /// Headers whose values are lists or hold commas by nature: the whole value is what counts.
@@ -46,6 +61,6 @@ pub(super) fn readings_of(headers: &dyn Headers, name: &str) -> (Vec<String>, bo
     }
     let wanted = canonical_name(name);
     let twins = headers.names().into_iter().filter(|other| !other.eq_ignore_ascii_case(name));
-    readings.extend(twins.filter(|other| canonical_name(other) == wanted).filter_map(|other| headers.get(&other)));
+    readings.extend(twins.filter(|other| reads_as(other, &wanted)).filter_map(|other| headers.get(&other)));
     (readings, is_there)
 }

@@ -4,7 +4,7 @@
 //! order serves the others for free. So we follow every step from every spelling until nothing new
 //! comes, and price the request if *any* of them is priced.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// The spellings a path can be read as, the one on the wire among them; lower-cased where asked.
 pub type Readings = BTreeSet<String>;
@@ -46,11 +46,10 @@ const STEPS: &[Step] = &[
 /// A plain path has one. `fold_case` compares like Windows and macOS file systems do.
 pub fn readings(path: &str, fold_case: bool) -> Result<Readings, TooManyReadings> {
     let fold = |text: &str| if fold_case { fold(text) } else { text.to_owned() };
-    let mut found = Readings::new();
-    if is_plain(path) {
-        found.insert(fold(path));
-        return Ok(found);
+    if let Some(only) = only_reading(path, fold_case) {
+        return Ok(Readings::from([only.into_owned()]));
     }
+    let mut found = Readings::new();
     let mut seen = BTreeSet::from([path.to_owned()]);
     let mut waiting = vec![path.to_owned()];
     let mut budget = MAX_BYTES;
@@ -66,6 +65,12 @@ pub fn readings(path: &str, fold_case: bool) -> Result<Readings, TooManyReadings
         found.insert(fold(&spelling));
     }
     Ok(found)
+}
+
+/// The reading of a plain path, which has no other. Most requests ask for one.
+pub(super) fn only_reading(path: &str, fold_case: bool) -> Option<Cow<'_, str>> {
+    let folded = |path: &str| !path.bytes().any(|b| b.is_ascii_uppercase());
+    is_plain(path).then(|| if !fold_case || folded(path) { Cow::Borrowed(path) } else { Cow::Owned(fold(path)) })
 }
 
 /// No step changes such a path: letters, digits, single slashes, and marks that mean nothing to servers.

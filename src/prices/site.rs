@@ -47,7 +47,12 @@ impl Site {
 
     /// Whether a route covers the path for any method, in any reading.
     pub(super) fn is_priced(&self, readings: &Readings) -> bool {
-        !self.routes.is_empty() && readings.iter().any(|reading| self.trie.covers(reading))
+        readings.iter().any(|reading| self.covers(reading))
+    }
+
+    /// The same for one reading.
+    pub(super) fn covers(&self, reading: &str) -> bool {
+        self.trie.covers(reading)
     }
 
     /// Everything that may be said to the request, over all its readings.

@@ -17,6 +17,7 @@ use super::{
     host::Hosts,
     pass::link_scopes,
     readings,
+    readings::only_reading,
     rule::Rule,
     scope::Mode,
     ties::find_ties,
@@ -163,8 +164,17 @@ impl PriceTable {
 
     /// Whether the path has a route for any method, in any reading. Too many readings count as priced.
     pub fn is_priced(&self, authority: &str, path: &str) -> bool {
-        let covered = |site: &Site| readings(path, self.fold_case).map_or(true, |readings| site.is_priced(&readings));
-        !self.is_empty() && self.site(authority).map_or_else(|| self.sites.iter().any(covered), covered)
+        if self.is_empty() {
+            return false;
+        }
+        let at = |covered: &dyn Fn(&Site) -> bool| match self.site(authority) {
+            Some(site) => covered(site),
+            None => self.sites.iter().any(covered),
+        };
+        match only_reading(path, self.fold_case) {
+            Some(only) => at(&|site| site.covers(&only)),
+            None => readings(path, self.fold_case).map_or(true, |all| at(&|site| site.is_priced(&all))),
+        }
     }
 
     /// The site of a request; none where the document speaks of named hosts only, and this is none of them.

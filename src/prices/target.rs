@@ -28,7 +28,7 @@ impl<'a> Target<'a> {
         if !["http", "https"].contains(&scheme) {
             return Err(BadTarget);
         }
-        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let end = rest.bytes().position(|b| b"/?#\\".contains(&b)).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(end);
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
         if authority.is_empty() || !authority.bytes().all(legal) {
@@ -46,16 +46,17 @@ impl<'a> Target<'a> {
     /// Whether the runtime's `fetch` can carry the path as it is. It would resolve dot segments (`%2e` is a
     /// dot to it), turn backslashes and drop fragments, and the origin would get another path than was judged.
     pub fn survives_forwarding(&self) -> bool {
-        let dots = |segment: &str| {
-            let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-            plain == "." || plain == ".."
+        let dots = |segment: &str| match without_dot(segment) {
+            Some("") => true,
+            Some(rest) => without_dot(rest) == Some(""),
+            None => false,
         };
-        !self.path.contains(['\\', '#']) && !self.path.split('/').any(dots)
+        !self.path.bytes().any(|b| b"\\#".contains(&b)) && !self.path.split('/').any(dots)
     }
 
     /// `https://host`: what a browser calls the origin.
     pub fn origin(&self) -> String {
-        format!("{}://{}", self.scheme, self.authority)
+        [self.scheme, "://", self.authority].concat()
     }
 
     /// Whether the query has the parameter by which frameworks change the method, `_method`, in any of the
@@ -66,6 +67,14 @@ impl<'a> Target<'a> {
             key.trim_start().replace(['.', ' ', '+'], "_").starts_with("_method")
         })
     }
+}
+
+/// What comes after a dot, percent-encoded or not.
+fn without_dot(text: &str) -> Option<&str> {
+    text.strip_prefix('.').or_else(|| {
+        let (first, rest) = text.split_at_checked(3)?;
+        first.eq_ignore_ascii_case("%2e").then_some(rest)
+    })
 }
 
 #[cfg(test)]

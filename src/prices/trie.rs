@@ -96,22 +96,40 @@ impl Trie {
         self.nodes.len() - 1
     }
 
-    /// The numbers of all patterns that cover a reading, in no order. Each place in the tree is looked at once at
-    /// most.
+    /// The numbers of all patterns that cover a reading, in no order.
     pub(super) fn covering(&self, reading: &str) -> Vec<usize> {
+        let mut all = Vec::new();
+        self.find(reading, |number| {
+            all.push(number);
+            false
+        });
+        all
+    }
+
+    /// Whether any pattern covers a reading.
+    pub(super) fn covers(&self, reading: &str) -> bool {
+        self.find(reading, |_| true)
+    }
+
+    /// Shows the numbers of the patterns that cover a reading until one is `enough`; whether one was. Each place in the
+    /// tree is looked at once at most.
+    fn find(&self, reading: &str, mut enough: impl FnMut(usize) -> bool) -> bool {
         let path = without_last_slash(reading);
-        let mut found = Vec::new();
         let mut waiting = vec![(0, path)];
         while let Some((node, path)) = waiting.pop() {
             let node = &self.nodes[node];
             if !path.is_empty() && !path.starts_with('/') {
                 continue;
             }
-            found.extend(&node.rests);
             let crosses = |crossing: &&Crossing| crossing.ends_like(path) && covers(&crossing.tokens, path.as_bytes());
-            found.extend(node.crossing.iter().filter(crosses).map(|crossing| crossing.pattern));
+            let crossing = node.crossing.iter().filter(crosses).map(|crossing| crossing.pattern);
+            if node.rests.iter().copied().chain(crossing).any(&mut enough) {
+                return true;
+            }
             let Some(rest) = path.strip_prefix('/') else {
-                found.extend(&node.ends);
+                if node.ends.iter().copied().any(&mut enough) {
+                    return true;
+                }
                 continue;
             };
             let end = rest.find('/').unwrap_or(rest.len());
@@ -124,12 +142,7 @@ impl Trie {
                 |(tokens, _): &&(Vec<Token>, usize)| begins_like(tokens, segment) && covers(tokens, segment.as_bytes());
             waiting.extend(node.mixed.iter().filter(fits).map(|(_, child)| (*child, after)));
         }
-        found
-    }
-
-    /// Whether any pattern covers a reading.
-    pub(super) fn covers(&self, reading: &str) -> bool {
-        !self.covering(reading).is_empty()
+        false
     }
 }
 

@@ -50,10 +50,10 @@ pub enum BadPaymentHeader {
 }
 
 /// The payment a request carries, if any. With both headers, v2's counts.
-pub fn read_payment(header: impl Fn(&str) -> Option<String>) -> Result<Option<PaymentPayload>, BadPaymentHeader> {
+pub fn read_payment<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Result<Option<PaymentPayload>, BadPaymentHeader> {
     for (name, version) in [(PAYMENT_SIGNATURE, X402Version::V2), (http_v1::X_PAYMENT, X402Version::V1)] {
         let Some(text) = header(name) else { continue };
-        let payload = decode(name, &text)?;
+        let payload = decode(name, text)?;
         return if payload.version() == version {
             Ok(Some(payload))
         } else {
@@ -64,7 +64,7 @@ pub fn read_payment(header: impl Fn(&str) -> Option<String>) -> Result<Option<Pa
 }
 
 /// Whether there is a payment header, good or bad.
-pub fn carries_payment(header: impl Fn(&str) -> Option<String>) -> bool {
+pub fn carries_payment<'a>(header: impl Fn(&str) -> Option<&'a str>) -> bool {
     [PAYMENT_SIGNATURE, http_v1::X_PAYMENT].into_iter().any(|name| header(name).is_some())
 }
 

@@ -80,23 +80,23 @@ impl FakeRequest {
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
+        self.headers.push((name.to_lowercase(), value.to_owned()));
         self
     }
 }
 
 impl Request for FakeRequest {
-    fn method(&self) -> String {
-        self.method.clone()
+    fn method(&self) -> &str {
+        &self.method
     }
-    fn url(&self) -> String {
-        self.url.clone()
+    fn url(&self) -> &str {
+        &self.url
     }
-    fn header(&self, name: &str) -> Option<String> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
-    fn header_names(&self) -> Vec<String> {
-        self.headers.iter().map(|(name, _)| name.to_lowercase()).collect()
+    fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, _)| name.as_str())
     }
     fn client(&self) -> Client {
         self.client.clone()

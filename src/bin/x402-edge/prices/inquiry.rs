@@ -73,17 +73,17 @@ impl Asked {
 }
 
 impl Request for Asked {
-    fn method(&self) -> String {
-        self.method.clone()
+    fn method(&self) -> &str {
+        &self.method
     }
-    fn url(&self) -> String {
-        self.url.clone()
+    fn url(&self) -> &str {
+        &self.url
     }
-    fn header(&self, name: &str) -> Option<String> {
-        x402_edge::prices::Headers::get(&self.headers, name)
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
-    fn header_names(&self) -> Vec<String> {
-        self.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect()
+    fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, _)| name.as_str())
     }
     fn client(&self) -> Client {
         self.client.clone()
@@ -196,8 +196,15 @@ pub(crate) struct Who {
 impl Who {
     /// Client and headers.
     pub(crate) fn is_asking(&self, method: &str, url: &str) -> Asked {
-        let mut headers = self.headers.clone();
-        headers.extend(self.user_agent.as_ref().map(|agent| ("User-Agent".to_owned(), agent.clone())));
+        let mut headers: Vec<(String, String)> = Vec::new();
+        let agent = self.user_agent.as_ref().map(|agent| ("User-Agent".to_owned(), agent.clone()));
+        for (name, value) in self.headers.iter().cloned().chain(agent) {
+            // Several lines of one name are joined, as the runtime does it.
+            match headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+                Some((_, values)) => *values = format!("{values}, {}", value.trim()),
+                None => headers.push((name, value.trim().to_owned())),
+            }
+        }
         let upper = |text: &Option<String>| text.as_ref().map(|text| text.to_ascii_uppercase());
         let client = Client {
             country: upper(&self.country),
