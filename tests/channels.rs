@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use x402_edge::{
     channels::{
-        Account, Asked, ClaimPolicy, Command, Due, Means, Presentation, Reply, Seen, Served, SignedRefund, apply,
+        Account, Asked, ClaimPolicy, Command, Due, Means, Odd, Presentation, Reply, Seen, Served, SignedRefund, apply,
         on_alarm, wake,
     },
     evm::{Address, Hash32, Uint256},
@@ -88,6 +88,8 @@ enum Deed {
     ClaimTold,
     /// The chain is asked.
     Look,
+    /// Somebody says that so much is claimed.
+    Lie(u64),
     /// The object loses its memory; what it has stored stays.
     Crash,
 }
@@ -108,6 +110,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         4 => Just(Deed::Alarm),
         3 => Just(Deed::ClaimTold),
         2 => Just(Deed::Look),
+        1 => (0_u64..200).prop_map(Deed::Lie),
         2 => Just(Deed::Crash),
     ];
     prop::collection::vec(deed, 1..120)
@@ -228,6 +231,9 @@ proptest! {
                     let owed = known.iter().flat_map(|account| &account.owed);
                     truth.undelivered = owed.map(|owed| (number(owed.max), owed.request.parse().unwrap_or(9), owed.since)).collect();
                 }
+                Deed::Lie(claimed) => {
+                    tell(&mut known, Command::Look(Seen { total_claimed: claimed.into(), ..chain(&truth, now) }), now);
+                }
                 Deed::Look => {
                     tell(&mut known, Command::Look(chain(&truth, now)), now);
                 }
@@ -278,6 +284,8 @@ proptest! {
                 let channel = &account.channel;
                 prop_assert!(channel.signature.is_empty() || channel.charged_cumulative_amount <= channel.signed_max_claimable);
                 prop_assert!(channel.total_claimed <= channel.charged_cumulative_amount);
+                let kept = if channel.signature.is_empty() { 0 } else { truth.charged.saturating_sub(truth.claimed) };
+                prop_assert!(number(account.claimable()) >= kept, "{} given up", kept);
 
                 // What is to be claimed has a time at which it will be.
                 prop_assert!(!account.is_claimable() || wake(account) <= account.told_at.max(account.unclaimed_since) + DELAY / 4 + 600);
@@ -530,13 +538,96 @@ fn a_deposit_that_was_brought_before_and_is_refused_now_may_have_arrived_all_the
     }
 }
 
-#[test]
-fn a_channel_that_holds_less_than_was_claimed_is_nobodys_word() {
+/// A channel from which ten were charged, and their answer delivered.
+fn charged_ten() -> Option<Account> {
     let (mut known, hold) = opened();
     charged(&mut known, hold, 10, 1000);
-    let before = known.clone();
-    tell(&mut known, Command::Look(seen(5, 6, 1001)), 1001);
-    assert_eq!(known, before, "its voucher is not thrown away for it");
-    let reply = tell(&mut known, present(voucher(20, 10, "b", Some(seen(5, 6, 1001)))), 1001);
-    assert_eq!((reply, known), (Reply::Unseen { deposit_begun: false }, before));
+    tell(&mut known, Command::Delivered { hold, whole: true }, 1000);
+    known
+}
+
+/// What is to be claimed of it, and by which voucher.
+fn to_claim(known: &Option<Account>) -> (u64, String) {
+    let account = known.as_ref().unwrap();
+    (number(account.claimable()), account.channel.signature.clone())
+}
+
+#[test]
+fn what_cannot_be_true_of_a_channel_costs_nothing_and_is_asked_for_again() {
+    let false_words = [(seen(5, 6, 1001), Odd::Overdrawn), (seen(1000, 11, 1001), Odd::NeverCharged)];
+    for (word, odd) in false_words {
+        let mut known = charged_ten();
+        let due = wake(known.as_ref().unwrap());
+        tell(&mut known, Command::Look(word.clone()), 1001);
+        assert_eq!(known.as_ref().unwrap().odd, Some(odd), "the operator is told");
+        assert_eq!((to_claim(&known), wake(known.as_ref().unwrap())), ((10, "0x10".to_owned()), due));
+        let next = |seen| present(voucher(20, 10, "b", seen));
+        let unseen = Reply::Unseen { deposit_begun: false };
+        assert_eq!(tell(&mut known, next(None), 1002), unseen, "fresh as it was, it is asked for again");
+        let word = Seen { total_claimed: word.total_claimed.max(21.into()), at: 1002, ..word };
+        assert_eq!(tell(&mut known, next(Some(word)), 1002), unseen, "by it nobody is served, nor refused");
+        assert_eq!(to_claim(&known), (10, "0x10".to_owned()));
+        assert!(matches!(tell(&mut known, next(Some(seen(100, 0, 1003))), 1003), Reply::Held { .. }));
+        assert_eq!(known.unwrap().odd, None);
+    }
+}
+
+#[test]
+fn what_was_charged_is_claimed_whoever_says_that_it_is() {
+    let mut known = charged_ten();
+    tell(&mut known, Command::Look(seen(100, 10, 1001)), 1001);
+    let (_, due) = on_alarm(known.clone().unwrap(), UnixTime(1600));
+    assert_eq!(due.claim.map(|claim| number(claim.total)), Some(10), "sent twice it moves nothing twice");
+    tell(&mut known, Command::Claimed { total: 10.into() }, 1610);
+    assert!(!known.as_ref().unwrap().is_claimable());
+    // By a facilitator's word at most what was charged is claimed.
+    let mut known = charged_ten();
+    tell(&mut known, Command::Claimed { total: 1000.into() }, 1610);
+    assert_eq!(number(known.as_ref().unwrap().channel.total_claimed), 10);
+}
+
+#[test]
+fn a_claim_that_was_said_to_be_credited_and_is_not_on_chain_is_claimed_again() {
+    let rpc = vec!["https://rpc.example".to_owned()];
+    let mut known = charged_ten().map(|account| Account { means: Means { rpc, ..means() }, ..account });
+    tell(&mut known, Command::Claimed { total: 10.into() }, 1600);
+    assert_eq!(wake(known.as_ref().unwrap()), 1900, "it is looked at once more");
+    tell(&mut known, Command::Look(seen(100, 0, 1899)), 1899);
+    assert_eq!(to_claim(&known).0, 0, "a node may lag behind");
+    let (after, due) = on_alarm(known.clone().unwrap(), UnixTime(1900));
+    assert!(due.look && due.claim.is_none() && after.is_some_and(|after| wake(&after) == 2200));
+    let mut confirmed = known.clone();
+    tell(&mut confirmed, Command::Look(seen(100, 10, 1900)), 1900);
+    assert!(wake(confirmed.as_ref().unwrap()) > 2_000_000, "nothing is left to look for");
+    tell(&mut known, Command::Look(seen(100, 0, 1900)), 1900);
+    assert_eq!((to_claim(&known), known.as_ref().unwrap().odd), ((10, "0x10".to_owned()), Some(Odd::NotCredited)));
+    assert!(wake(known.as_ref().unwrap()) <= 1900);
+}
+
+#[test]
+fn what_another_worker_has_claimed_was_charged_once_the_payer_has_signed_for_as_much() {
+    // Fifty are claimed: the payer knows, and signs for the next ten.
+    let next = |max, seen| present(voucher(max, 10, "b", seen));
+    let word = || Some(seen(100, 50, 1301));
+    let mut known = charged_ten();
+    assert!(matches!(tell(&mut known.clone(), next(60, None), 1300), Reply::Refused { .. }), "fresh: nobody is asked");
+    assert_eq!(tell(&mut known, next(60, None), 1301), Reply::Unseen { deposit_begun: false });
+    let reply = tell(&mut known, next(60, word()), 1301);
+    let Reply::Held { hold, state } = reply else { panic!("{reply:?}") };
+    assert_eq!((number(state.charged_cumulative_amount), known.as_ref().unwrap().odd), (50, None));
+    // The voucher that is kept is not given up before a newer one is charged.
+    assert_eq!(to_claim(&known), (10, "0x10".to_owned()));
+    let mut failed = known.clone();
+    tell(&mut failed, Command::Release { hold, touched: false }, 1302);
+    assert_eq!(to_claim(&failed), (10, "0x10".to_owned()));
+    charged(&mut known, hold, 10, 1302);
+    let (_, due) = on_alarm(known.unwrap(), UnixTime(5000));
+    let claim = due.claim.unwrap();
+    assert_eq!((number(claim.total), number(claim.before), claim.signature), (60, 50, "0x60".to_owned()));
+    // Who has lost sight is told what was claimed, and not shown a voucher over less.
+    let reply = tell(&mut charged_ten(), next(70, word()), 1301);
+    let Reply::Refused { flaw: ChannelFlaw::CumulativeAmountMismatch, known: Some(told) } = reply else {
+        panic!("{reply:?}")
+    };
+    assert_eq!((number(told.0.charged_cumulative_amount), told.1), (50, None));
 }

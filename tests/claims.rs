@@ -350,6 +350,18 @@ fn a_claim_whose_outcome_is_unknown_is_looked_up_and_nothing_is_claimed_twice() 
 }
 
 #[test]
+fn a_word_that_more_is_credited_than_was_signed_does_not_end_a_claim() {
+    let world = world();
+    world.take(&bringing(1, 10, true));
+    world.credited.borrow_mut().insert(id(1), 1000);
+    world.lost.borrow_mut().push(false);
+    world.run(5);
+    world.run(5);
+    let claims = world.calls.borrow().iter().filter(|count| **count == 1).count();
+    assert_eq!((claims, world.told.borrow().clone()), (1, vec![(id(1), 10)]), "the lost one was none");
+}
+
+#[test]
 fn a_channel_that_makes_every_answer_get_lost_does_not_keep_the_others_from_being_claimed() {
     let world = world();
     (0..100).for_each(|number| world.take(&bringing(number, 10, true)));

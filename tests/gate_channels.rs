@@ -587,6 +587,25 @@ fn a_refund_without_anything_left_is_refused_and_one_nobody_knows_of_is_asked_fo
 }
 
 #[test]
+fn a_word_that_more_was_claimed_than_was_charged_is_nobodys_fault_but_a_facilitators() {
+    let (world, client, offer) = opened();
+    world.later(301);
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 999_999)}))]);
+    assert_eq!(world.ours(&client.by_voucher(&offer)).status, 502);
+    let kept = world.channels.borrow().values().next().unwrap().clone();
+    assert!(kept.is_claimable() && kept.odd.is_some());
+    assert_eq!(json!(kept.channel.signature), client.voucher(&offer, 1000)["signature"]);
+    // One that all is claimed takes nothing out of a refund.
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 1000)}))]);
+    let settled = json!({"success": true, "transaction": "0xref", "network": "eip155:84532", "amount": "999000",
+        "extra": {"channelState": on_chain(1000, 1000)}});
+    world.settle.replace(vec![reply(200, &settled)]);
+    forget_calls(&world);
+    assert_eq!(world.ours(&client.by_refund(&offer)).status, 200);
+    assert_eq!(world.sent.borrow()[1]["paymentPayload"]["payload"]["claims"][0]["totalClaimed"], "1000");
+}
+
+#[test]
 fn other_payers_channels_and_other_offers_are_as_before() {
     let (world, client, offer) = opened();
     let both = decoded(&world.ours(&FakeRequest::get("https://api.example/both")), "PAYMENT-REQUIRED");

@@ -4,9 +4,6 @@ use crate::{evm::Uint256, time::UnixTime};
 
 use super::{Account, Claim, Owed};
 
-/// How often a channel with something to claim looks whether its payer withdraws, where an RPC is named.
-pub const LOOK_SECONDS: u64 = 300;
-
 /// The till claims by itself; should it have lost what it was told, it is told again after this, or a twelfth of the delay.
 const TELL_AGAIN_SECONDS: u64 = 600;
 
@@ -85,10 +82,17 @@ fn claim_at(account: &Account) -> Option<u64> {
     Some(every.min(idle))
 }
 
+/// Whether the payer withdraws, while something is to be claimed; and once after a claim whether it is on chain.
 fn look_at(account: &Account) -> Option<u64> {
-    let open = account.is_claimable() && !account.means.rpc.is_empty() && !is_withdrawing(account);
+    if account.means.rpc.is_empty() {
+        return None;
+    }
+    let pause = account.look_seconds();
     let seen = (account.channel.onchain_synced_at / 1000).max(account.looked_at);
-    open.then(|| seen.saturating_add(LOOK_SECONDS.min(account.config().withdraw_delay / 6)))
+    let watched = account.is_claimable() && !is_withdrawing(account);
+    let watch = watched.then(|| seen.saturating_add(pause));
+    let confirm = account.unconfirmed.then(|| account.known_at.max(account.looked_at).saturating_add(pause));
+    watch.into_iter().chain(confirm).min()
 }
 
 /// Never while something is to be claimed, owed or served.

@@ -48,8 +48,8 @@ impl Claim {
             config: channel.channel_config.clone(),
             max: channel.signed_max_claimable,
             signature: channel.signature.clone(),
-            total: channel.charged_cumulative_amount,
-            before: channel.total_claimed,
+            total: account.claim_total(),
+            before: account.credited.max(channel.total_claimed),
             urgent,
         }
     }

@@ -42,7 +42,7 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
             settling(account, (hold, served), (asked, refund), now)
         }
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
-        (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen),
+        (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen, now),
         // What is charged shows when the answer has ended: the origin is still at work.
         (Some(mut account), Command::Delivering { hold })
             if account.serving.as_ref().is_some_and(|serving| serving.hold == hold) =>
@@ -61,14 +61,12 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
             !whole
         }),
         (Some(mut account), Command::Claimed { total }) => {
-            let channel = &mut account.channel;
-            channel.total_claimed = channel.total_claimed.max(total);
             // What was charged while it was being claimed is as old as the claim.
             if account.told_at > 0 {
                 account.unclaimed_since = account.unclaimed_since.max(account.told_at);
             }
             (account.told_at, account.told_urgent) = (0, false);
-            account.settle_claims();
+            account.credit(total, now);
             (Some(account), Reply::Done)
         }
         (Some(mut account), Command::Look(seen)) => {
@@ -79,10 +77,6 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
 }
 
 fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Reply) {
-    if new.seen.as_ref().is_some_and(Seen::is_nonsense) {
-        let reply = unseen(known.as_ref(), &new);
-        return (known, reply);
-    }
     let Some(mut account) = known else {
         return if new.known_only || new.known_channel_only { (None, Reply::NotKnown) } else { open(id, new, now) };
     };
@@ -98,7 +92,13 @@ fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime
         account.doubt();
     }
     if let Some(seen) = &new.seen {
-        account.see(seen);
+        if account.serving.is_none() {
+            account.recover(seen, new.max);
+        }
+        if !account.see(seen) {
+            let reply = unseen(Some(&account), &new);
+            return (Some(account), reply);
+        }
     }
     if let Some(reply) = recalled(&mut account, &new, now) {
         return (Some(account), reply);
@@ -145,9 +145,12 @@ fn recalled(account: &mut Account, new: &Presentation, now: UnixTime) -> Option<
 
 /// Whether the channel, as it is known, lets this be served; false where the chain has to be asked first.
 fn admitted(account: &Account, new: &Presentation, now: UnixTime) -> Result<bool, ChannelFlaw> {
-    let channel = &account.channel;
-    channel.continues_with(new.max, new.price)?;
-    let told = new.seen.is_some();
+    let (channel, told) = (&account.channel, new.seen.is_some());
+    if let Err(flaw) = channel.continues_with(new.max, new.price) {
+        // Who has signed for more may have been served by a Worker that we know nothing of.
+        let may_recover = new.max > channel.charged_cumulative_amount && !told && !channel.is_fresh(now);
+        return if may_recover { Ok(false) } else { Err(flaw) };
+    }
     match &new.asked {
         Asked::Voucher if !(told || new.proven && channel.is_fresh(now)) => return Ok(false),
         Asked::Deposit { .. } | Asked::Refund { .. } if !told => return Ok(false),
@@ -195,7 +198,10 @@ fn refused(flaw: ChannelFlaw, account: &Account) -> Reply {
         signed_max_claimable: account.channel.signed_max_claimable,
         signature: account.channel.signature.clone(),
     };
-    let has_voucher = !account.channel.signature.is_empty();
+    // A voucher over less says nothing of what was charged: clients go by the chain then.
+    let channel = &account.channel;
+    let has_voucher =
+        !channel.signature.is_empty() && channel.charged_cumulative_amount <= channel.signed_max_claimable;
     Reply::Refused { flaw, known: tells.then(|| Box::new((account.state(), has_voucher.then(voucher)))) }
 }
 
@@ -215,7 +221,7 @@ fn serve(account: &mut Account, new: Presentation, now: UnixTime) -> Reply {
 
 /// A channel that nothing is known of: the chain says what it holds, and the voucher what was charged before.
 fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Reply) {
-    let Some(seen) = &new.seen else { return (None, unseen(None, &new)) };
+    let Some(seen) = new.seen.as_ref().filter(|seen| !seen.is_nonsense()) else { return (None, unseen(None, &new)) };
     if seen.balance == Uint256::ZERO && !matches!(new.asked, Asked::Deposit { .. }) {
         return (None, Reply::Refused { flaw: ChannelFlaw::ChannelNotFound, known: None });
     }
@@ -241,12 +247,16 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
         hold: 0,
         requests: 0,
         deposit: None,
+        credited: seen.total_claimed,
+        unconfirmed: false,
         unclaimed_since: 0,
         told_at: 0,
         told_urgent: false,
         means: new.means.clone(),
         opened_at: now.0,
         looked_at: 0,
+        known_at: seen.at,
+        odd: None,
         refund: None,
     };
     match admitted(&account, &new, now) {
@@ -340,7 +350,9 @@ fn charge(
     let (transaction, arrived) = match deposited {
         Some((transaction, seen)) => {
             match seen {
-                Some(seen) => account.see(&seen),
+                Some(seen) => {
+                    account.see(&seen);
+                }
                 None => account.doubt(),
             }
             account.deposit = None;
@@ -396,11 +408,13 @@ fn release(mut account: Account, hold: u32, touched: bool) -> (Option<Account>, 
     ((!is_new).then_some(account), Reply::Done)
 }
 
-fn refunded(mut account: Account, hold: u32, seen: &Seen) -> (Option<Account>, Reply) {
+fn refunded(mut account: Account, hold: u32, seen: &Seen, now: UnixTime) -> (Option<Account>, Reply) {
     if account.serving.take_if(|serving| serving.hold == hold).is_none() {
         return (Some(account), Reply::Stale);
     }
-    account.see(seen);
+    if account.see(seen) {
+        account.credit(seen.total_claimed, now);
+    }
     let channel = &account.channel;
     let is_empty = channel.balance <= channel.charged_cumulative_amount;
     if is_empty && account.claimable() == Uint256::ZERO && account.owed.is_empty() {

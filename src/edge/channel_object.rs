@@ -178,6 +178,10 @@ impl ChannelObject {
             | Command::Look(_) => false,
         };
         let (after, reply) = apply(before.clone(), id, command, Host.now());
+        let odd = |account: &Option<Account>| account.as_ref().and_then(|account| account.odd);
+        if let Some(is_odd) = odd(&after).filter(|_| odd(&after) != odd(&before)) {
+            Host.fault(&format!("channel 0x{}: {is_odd}", hex::encode(id)));
+        }
         if after != before {
             if may_be_lost && before.is_some() && after.is_some() {
                 self.store.know(Kept { account: after, write_at });

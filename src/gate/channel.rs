@@ -156,7 +156,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 let answer = crossing.refused(ChannelFlaw::ReceiverAuthorizerMismatch, None);
                 self.unname(naming.as_ref(), answer).await.into()
             }
-            Reply::Unseen { .. } | Reply::Charged(_) | Reply::Done | Reply::Stale => self.ledger_down(),
+            // What was said of it cannot be, and its object has told the operator why.
+            Reply::Unseen { .. } => self.unname(naming.as_ref(), answer::facilitator_nonsense()).await.into(),
+            Reply::Charged(_) | Reply::Done | Reply::Stale => self.ledger_down(),
         }
     }
 

@@ -191,7 +191,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let amount = payload["amount"].as_str().and_then(|text| text.parse().ok()).unwrap_or(rest).min(rest);
         payload["amount"] = json!(amount);
         payload["refundNonce"] = json!(state.refund_nonce);
-        let claims = charged > state.total_claimed;
+        // Whatever is said to be claimed already: should it not be, the refund takes nothing of it away.
+        let claims = charged > Uint256::ZERO;
         payload["claims"] = json!([]);
         if claims {
             payload["claims"] = json!([{
