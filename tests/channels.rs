@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use x402_edge::{
     channels::{
-        Account, Asked, ClaimPolicy, Command, Due, Means, Odd, Presentation, Reply, Seen, Served, SignedRefund, apply,
-        on_alarm, wake,
+        Account, Asked, ChannelLine, ClaimPolicy, Command, Due, Means, Odd, Presentation, Reply, Seen, Served,
+        SignedRefund, apply, on_alarm, wake,
     },
     evm::{Address, Hash32, Uint256},
     schemes::batch_settlement::{ChannelConfig, ChannelFlaw},
@@ -221,9 +221,11 @@ proptest! {
                     known = after;
                 },
                 // The contract pays no more than there is.
-                Deed::ClaimTold => if let Some(total) = truth.told.take().filter(|total| *total <= truth.balance) {
+                Deed::ClaimTold => if let Some(total) = truth.told.take() {
+                    let short = (total > truth.balance).then(|| truth.balance.into());
+                    let total = total.min(truth.balance);
                     truth.claimed = truth.claimed.max(total);
-                    tell(&mut known, Command::Claimed { total: total.into() }, now);
+                    tell(&mut known, Command::Claimed { total: total.into(), short }, now);
                 },
                 Deed::Crash => {
                     known = stored.as_ref().map(Account::lasting);
@@ -288,7 +290,8 @@ proptest! {
                 prop_assert!(number(account.claimable()) >= kept, "{} given up", kept);
 
                 // What is to be claimed has a time at which it will be.
-                prop_assert!(!account.is_claimable() || wake(account) <= account.told_at.max(account.unclaimed_since) + DELAY / 4 + 600);
+                let within = if account.short_since > 0 { DELAY } else { DELAY / 4 + 600 };
+                prop_assert!(!account.is_claimable() || wake(account) <= account.told_at.max(account.unclaimed_since) + within);
             }
         }
     }
@@ -578,11 +581,11 @@ fn what_was_charged_is_claimed_whoever_says_that_it_is() {
     tell(&mut known, Command::Look(seen(100, 10, 1001)), 1001);
     let (_, due) = on_alarm(known.clone().unwrap(), UnixTime(1600));
     assert_eq!(due.claim.map(|claim| number(claim.total)), Some(10), "sent twice it moves nothing twice");
-    tell(&mut known, Command::Claimed { total: 10.into() }, 1610);
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1610);
     assert!(!known.as_ref().unwrap().is_claimable());
     // By a facilitator's word at most what was charged is claimed.
     let mut known = charged_ten();
-    tell(&mut known, Command::Claimed { total: 1000.into() }, 1610);
+    tell(&mut known, Command::Claimed { total: 1000.into(), short: None }, 1610);
     assert_eq!(number(known.as_ref().unwrap().channel.total_claimed), 10);
 }
 
@@ -590,7 +593,7 @@ fn what_was_charged_is_claimed_whoever_says_that_it_is() {
 fn a_claim_that_was_said_to_be_credited_and_is_not_on_chain_is_claimed_again() {
     let rpc = vec!["https://rpc.example".to_owned()];
     let mut known = charged_ten().map(|account| Account { means: Means { rpc, ..means() }, ..account });
-    tell(&mut known, Command::Claimed { total: 10.into() }, 1600);
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1600);
     assert_eq!(wake(known.as_ref().unwrap()), 1900, "it is looked at once more");
     tell(&mut known, Command::Look(seen(100, 0, 1899)), 1899);
     assert_eq!(to_claim(&known).0, 0, "a node may lag behind");
@@ -630,4 +633,33 @@ fn what_another_worker_has_claimed_was_charged_once_the_payer_has_signed_for_as_
         panic!("{reply:?}")
     };
     assert_eq!((number(told.0.charged_cumulative_amount), told.1), (50, None));
+}
+
+#[test]
+fn what_a_channel_does_not_hold_stays_charged_and_is_tried_again_ever_more_seldom() {
+    let mut known = charged_ten();
+    let due = |known: &Option<Account>| wake(known.as_ref().unwrap());
+    let (after, claim) = on_alarm(known.take().unwrap(), UnixTime(1600));
+    assert_eq!(claim.claim.and_then(|claim| claim.holds), Some(100.into()));
+    known = after;
+    tell(&mut known, Command::Claimed { total: 6.into(), short: Some(6.into()) }, 1610);
+    let line = ChannelLine::of(known.as_ref().unwrap(), false, 1610);
+    assert_eq!((line.state.as_str(), line.balance.as_str(), line.claimable.as_str()), ("short", "6", "4"));
+    assert_eq!(due(&known), 1610 + DELAY / 12);
+    // Nobody has put anything in: again, and later again.
+    for (at, next) in [(8810, 16010), (16010, 30410), (100_000, 186_400), (200_000, 286_400)] {
+        let (after, claim) = on_alarm(known.take().unwrap(), UnixTime(at));
+        assert_eq!(claim.claim.map(|claim| number(claim.total)), Some(10));
+        known = after;
+        tell(&mut known, Command::Claimed { total: 6.into(), short: Some(6.into()) }, at);
+        assert_eq!(due(&known), next);
+    }
+    let (after, _) = on_alarm(known.take().unwrap(), UnixTime(1_000_000_000));
+    assert!(after.is_some(), "it is never forgotten");
+    // Somebody has.
+    known = after;
+    tell(&mut known, Command::Look(seen(106, 6, 1_000_000_001)), 1_000_000_001);
+    assert!(due(&known) <= 1_000_000_001);
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1_000_000_010);
+    assert_eq!(ChannelLine::of(known.as_ref().unwrap(), false, 0).state, "open");
 }

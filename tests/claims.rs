@@ -34,6 +34,8 @@ struct World {
     /// What the chain has credited.
     credited: RefCell<BTreeMap<String, u64>>,
     settled: Cell<u64>,
+    /// What channels hold that do not hold a thousand.
+    holds: RefCell<BTreeMap<String, u64>>,
     /// Channels whose claims are never answered.
     poisoned: RefCell<BTreeSet<String>>,
     /// Channels whose claims revert.
@@ -43,6 +45,8 @@ struct World {
     /// What each call to `/settle` was: how many claims, or 0 for a settlement.
     calls: RefCell<Vec<usize>>,
     told: RefCell<Vec<(String, u64)>>,
+    /// Those of which it was told that they hold less than was charged.
+    short: RefCell<Vec<(String, u64)>>,
     channels_down: Cell<bool>,
     faults: RefCell<Vec<String>>,
     with_key: bool,
@@ -79,6 +83,7 @@ fn bringing(number: u64, total: u64, rpc: bool) -> Bringing {
             signature: "0x00".to_owned(),
             total: total.into(),
             before: 0.into(),
+            holds: None,
             urgent: false,
         },
         means: Means {
@@ -92,6 +97,10 @@ fn bringing(number: u64, total: u64, rpc: bool) -> Bringing {
 }
 
 impl World {
+    fn held(&self, name: &str) -> u64 {
+        self.holds.borrow().get(name).copied().unwrap_or(1000)
+    }
+
     fn teller<'a>(&'a self, roster: &'a Roster, keys: &'a [Signer]) -> Teller<'a, Self, Self, Self, Self> {
         Teller { store: self, fetch: self, host: self, roster, ledger: self, keys }
     }
@@ -147,7 +156,8 @@ impl World {
         if names.iter().any(|(name, _)| self.poisoned.borrow().contains(name)) {
             return Value::Null;
         }
-        if names.iter().any(|(name, _)| self.bad.borrow().contains(name)) {
+        let is_bad = |(name, total): &(String, u64)| self.bad.borrow().contains(name) || *total > self.held(name);
+        if names.iter().any(is_bad) {
             return no("invalid_batch_settlement_evm_claim_simulation_failed");
         }
         for (name, total) in names {
@@ -219,7 +229,7 @@ impl Fetch for World {
                     let channel = format!("0x{}", &data[10..]);
                     let credited = self.credited.borrow().get(&channel).copied().unwrap_or(0);
                     let result = match ask["id"].as_u64().unwrap() % 3 {
-                        0 => format!("0x{}{}", word(1000), word(credited)),
+                        0 => format!("0x{}{}", word(self.held(&channel)), word(credited)),
                         1 => format!("0x{}{}", word(0), word(0)),
                         _ => format!("0x{}", word(0)),
                     };
@@ -230,9 +240,14 @@ impl Fetch for World {
             (url, _) if url.ends_with("/verify") => {
                 let payload = &body["paymentPayload"]["payload"];
                 assert_eq!(payload["type"], "refund");
-                let credited =
-                    self.credited.borrow().get(payload["voucher"]["channelId"].as_str().unwrap()).copied().unwrap_or(0);
-                json!({"isValid": true, "extra": {"balance": "1000", "totalClaimed": credited.to_string(), "withdrawRequestedAt": 0, "refundNonce": "0"}})
+                let channel = payload["voucher"]["channelId"].as_str().unwrap();
+                let (credited, held) = (self.credited.borrow().get(channel).copied().unwrap_or(0), self.held(channel));
+                let max: u64 = payload["voucher"]["maxClaimableAmount"].as_str().unwrap().parse().unwrap();
+                if max > held {
+                    json!({"isValid": false, "invalidReason": "invalid_batch_settlement_evm_cumulative_exceeds_balance"})
+                } else {
+                    json!({"isValid": true, "extra": {"balance": held.to_string(), "totalClaimed": credited.to_string(), "withdrawRequestedAt": 0, "refundNonce": "0"}})
+                }
             }
             _ => {
                 let lost = self.lost.borrow_mut().pop();
@@ -276,8 +291,10 @@ impl Ledger for World {
         if self.channels_down.get() {
             return Err(LedgerDown);
         }
-        let Command::Claimed { total } = command else { panic!("{command:?}") };
+        let Command::Claimed { total, short } = command else { panic!("{command:?}") };
         let name = object.rsplit(':').next().unwrap().to_owned();
+        let short = short.map(|holds| (name.clone(), holds.to_string().parse().unwrap()));
+        self.short.borrow_mut().extend(short);
         self.told.borrow_mut().push((name, total.to_string().parse().unwrap()));
         Ok(channels::Reply::Done)
     }
@@ -454,4 +471,56 @@ fn what_comes_while_the_first_one_waits_goes_with_it() {
     }
     assert_eq!(*world.calls.borrow(), [5, 0]);
     assert_eq!((world.settled.get(), world.claims.borrow().len()), (50, 0));
+}
+
+#[test]
+fn a_channel_that_holds_less_than_was_charged_is_claimed_for_what_it_holds() {
+    // Found out by the chain, or as the channel's object saw it last.
+    for (rpc, seen) in [(true, None), (false, Some(6))] {
+        let world = world();
+        let short = || {
+            let bringing = bringing(1, 10, rpc);
+            Bringing { claim: Claim { holds: seen.map(u64::into), ..bringing.claim }, ..bringing }
+        };
+        world.holds.borrow_mut().insert(id(1), 6);
+        world.take(&short());
+        world.take(&bringing(2, 10, rpc));
+        world.run(5);
+        assert_eq!(*world.credited.borrow(), BTreeMap::from([(id(1), 6), (id(2), 10)]));
+        assert_eq!((world.settled.get(), world.claims.borrow().len()), (16, 0));
+        assert_eq!((world.told.borrow().len(), world.short.borrow().clone()), (2, vec![(id(1), 6)]));
+        let fault = format!("channel {} holds 6, 4 less than was charged", id(1));
+        assert_eq!(*world.faults.borrow(), [fault]);
+        // It is told again: nothing can be claimed, and that ends there.
+        let before = world.calls.borrow().iter().filter(|count| **count > 0).count();
+        let again = short();
+        world.take(&Bringing { claim: Claim { before: 6.into(), ..again.claim }, ..again });
+        world.run(5);
+        world.run(600);
+        let after = world.calls.borrow().iter().filter(|count| **count > 0).count();
+        assert_eq!((after - before, world.claims.borrow().len(), world.short.borrow().len()), (1, 0, 2));
+        // Somebody has put more in.
+        world.holds.borrow_mut().clear();
+        world.take(&short());
+        world.run(5);
+        assert_eq!(world.credited.borrow()[&id(1)], 10);
+    }
+}
+
+#[test]
+fn a_refused_claim_of_which_nothing_can_be_found_out_waits_like_the_others() {
+    let world = world();
+    world.holds.borrow_mut().insert(id(1), 6);
+    world.take(&bringing(1, 10, false));
+    world.run(5);
+    let calls = world.calls.borrow().len();
+    assert!(
+        world.faults.borrow().iter().any(|fault| fault.contains("tried again later")),
+        "{:?}",
+        world.faults.borrow()
+    );
+    world.run(4);
+    assert_eq!(world.calls.borrow().len(), calls, "not at once");
+    world.run(1);
+    assert_eq!(world.calls.borrow().len(), calls + 1);
 }

@@ -33,6 +33,9 @@ pub struct Account {
     pub unconfirmed: bool,
     /// Since when something is charged and not claimed; Unix seconds. 0: all is claimed.
     pub unclaimed_since: u64,
+    /// Since when the channel is known to hold less than was charged; Unix seconds. 0: it is not.
+    #[serde(default)]
+    pub short_since: u64,
     /// When the till was told last to claim; 0: it has nothing of this channel.
     pub told_at: u64,
     /// Whether it was told to make haste.
@@ -178,6 +181,7 @@ impl Account {
     pub(super) fn settle_claims(&mut self) {
         if self.claimable() == Uint256::ZERO {
             self.unclaimed_since = 0;
+            self.short_since = 0;
             self.told_at = 0;
             self.told_urgent = false;
         }

@@ -7,6 +7,9 @@ use super::{Account, Claim, Owed};
 /// The till claims by itself; should it have lost what it was told, it is told again after this, or a twelfth of the delay.
 const TELL_AGAIN_SECONDS: u64 = 600;
 
+/// What a channel does not hold is asked for again at least so often.
+const TELL_SHORT_AGAIN_SECONDS: u64 = 24 * 3600;
+
 /// Content that was charged and not delivered is owed so long.
 const OWED_SECONDS: u64 = 24 * 3600;
 
@@ -68,7 +71,7 @@ fn claim_at(account: &Account) -> Option<u64> {
     }
     let urgent = is_withdrawing(account);
     if account.told_at > 0 {
-        let again = account.told_at.saturating_add(TELL_AGAIN_SECONDS.min(account.config().withdraw_delay / 12));
+        let again = account.told_at.saturating_add(tell_again_after(account));
         return Some(if urgent && !account.told_urgent { 0 } else { again });
     }
     let policy = &account.means.claims;
@@ -82,6 +85,15 @@ fn claim_at(account: &Account) -> Option<u64> {
     Some(every.min(idle))
 }
 
+fn tell_again_after(account: &Account) -> u64 {
+    let soon = account.config().withdraw_delay / 12;
+    match account.short_since {
+        0 => TELL_AGAIN_SECONDS.min(soon),
+        // It may hold more one day; the longer it has not, the more seldom it is tried.
+        since => account.told_at.saturating_sub(since).max(soon).min(TELL_SHORT_AGAIN_SECONDS),
+    }
+}
+
 /// Whether the payer withdraws, while something is to be claimed; and once after a claim whether it is on chain.
 fn look_at(account: &Account) -> Option<u64> {
     if account.means.rpc.is_empty() {
@@ -89,7 +101,7 @@ fn look_at(account: &Account) -> Option<u64> {
     }
     let pause = account.look_seconds();
     let seen = (account.channel.onchain_synced_at / 1000).max(account.looked_at);
-    let watched = account.is_claimable() && !is_withdrawing(account);
+    let watched = account.is_claimable() && account.short_since == 0 && !is_withdrawing(account);
     let watch = watched.then(|| seen.saturating_add(pause));
     let confirm = account.unconfirmed.then(|| account.known_at.max(account.looked_at).saturating_add(pause));
     watch.into_iter().chain(confirm).min()

@@ -36,6 +36,9 @@ pub struct Claim {
     pub total: Uint256,
     /// Claimed in all before.
     pub before: Uint256,
+    /// What the channel was last seen to hold: the contract credits no more in all.
+    #[serde(default)]
+    pub holds: Option<Uint256>,
     /// The payer withdraws: at once.
     pub urgent: bool,
 }
@@ -50,6 +53,7 @@ impl Claim {
             signature: channel.signature.clone(),
             total: account.claim_total(),
             before: account.credited.max(channel.total_claimed),
+            holds: (channel.onchain_synced_at > 0).then_some(channel.balance),
             urgent,
         }
     }
@@ -93,6 +97,9 @@ pub struct Pending {
     pub claimed: bool,
     /// It was sent, and nobody knows what became of it: the chain is asked before it is sent again.
     pub doubtful: bool,
+    /// It claims only so much, all that the channel holds, of more that was charged.
+    #[serde(default)]
+    pub short: Option<Uint256>,
 }
 
 impl Pending {
@@ -103,9 +110,13 @@ impl Pending {
             // What is at it stays at it, with the newer voucher; haste brings it forward.
             Some(known) if !known.claimed => {
                 let at = if claim.urgent && known.failures == 0 { now.0 } else { known.at };
-                Self { claim: if claim.total >= known.claim.total { claim } else { known.claim.clone() }, at, ..known }
+                let (claim, short) = match claim.total >= known.claim.total {
+                    true => (claim, None),
+                    false => (known.claim.clone(), known.short),
+                };
+                Self { claim, at, short, ..known }
             }
-            _ => Self { claim, at: now.plus(gather).0, failures: 0, claimed: false, doubtful: false },
+            _ => Self { claim, at: now.plus(gather).0, failures: 0, claimed: false, doubtful: false, short: None },
         }
     }
 
@@ -113,6 +124,13 @@ impl Pending {
     #[must_use]
     pub fn credited(self, total: Uint256, now: UnixTime) -> Self {
         if self.claim.total <= total { Self { claimed: true, at: now.0, ..self } } else { self }
+    }
+
+    /// The same for what the channel holds, `held` or as its object saw it last, where that is less than is claimed.
+    #[must_use]
+    pub fn shortened(&self, held: Option<Uint256>) -> Option<Self> {
+        let holds = held.or(self.claim.holds).filter(|holds| *holds < self.claim.total)?;
+        Some(Self { claim: Claim { total: holds, ..self.claim.clone() }, short: Some(holds), ..self.clone() })
     }
 
     /// The same after another failure.

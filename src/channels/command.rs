@@ -121,6 +121,9 @@ pub enum Command {
     Claimed {
         /// Cumulative.
         total: Uint256,
+        /// What the channel holds, where that was found to be less than was to be claimed.
+        #[serde(default)]
+        short: Option<Uint256>,
     },
     /// What the chain says, asked for without a request.
     Look(Seen),

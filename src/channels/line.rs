@@ -17,7 +17,7 @@ pub struct ChannelLine {
     pub payer: String,
     /// Who is paid.
     pub pay_to: String,
-    /// `open`, `withdrawing`, `closed` (all is claimed, or was given back).
+    /// `open`, `withdrawing`, `short` (it holds less than was charged), `closed` (all is claimed, or was given back).
     pub state: String,
     /// When this was so; Unix seconds.
     pub time: u64,
@@ -37,10 +37,11 @@ impl ChannelLine {
     /// The line of a channel; `closed` where nothing is kept of it any more.
     pub fn of(account: &Account, closed: bool, now: u64) -> Self {
         let (channel, config) = (&account.channel, account.config());
-        let state = match (closed, channel.withdraw_requested_at) {
-            (true, _) => "closed",
-            (false, 0) => "open",
-            (false, _) => "withdrawing",
+        let state = match (account.short_since, channel.withdraw_requested_at) {
+            _ if closed => "closed",
+            (1.., _) => "short",
+            (0, 0) => "open",
+            (0, _) => "withdrawing",
         };
         Self {
             id: format!("0x{}", hex::encode(channel.channel_id)),

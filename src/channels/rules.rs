@@ -60,13 +60,16 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
             owed.lease_until = now.0;
             !whole
         }),
-        (Some(mut account), Command::Claimed { total }) => {
+        (Some(mut account), Command::Claimed { total, short }) => {
             // What was charged while it was being claimed is as old as the claim.
             if account.told_at > 0 {
                 account.unclaimed_since = account.unclaimed_since.max(account.told_at);
             }
             (account.told_at, account.told_urgent) = (0, false);
             account.credit(total, now);
+            if let Some(holds) = short {
+                account.fall_short(holds, now);
+            }
             (Some(account), Reply::Done)
         }
         (Some(mut account), Command::Look(seen)) => {
@@ -250,6 +253,7 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
         credited: seen.total_claimed,
         unconfirmed: false,
         unclaimed_since: 0,
+        short_since: 0,
         told_at: 0,
         told_urgent: false,
         means: new.means.clone(),

@@ -101,6 +101,10 @@ impl Account {
         if self.unclaimed_since == 0 && self.is_claimable() {
             self.unclaimed_since = seen.at;
         }
+        if self.short_since > 0 && seen.balance > self.credited {
+            // More can be claimed than there was.
+            (self.short_since, self.told_at) = (0, 0);
+        }
         if self.refund.as_ref().is_some_and(|refund| refund.nonce < seen.refund_nonce) {
             self.refund = None;
         }
@@ -119,6 +123,16 @@ impl Account {
             self.known_at = now.0;
         }
         self.settle_claims();
+    }
+
+    /// The till has found that the channel holds only so much, and has claimed that.
+    pub(super) fn fall_short(&mut self, holds: Uint256, now: UnixTime) {
+        self.doubt();
+        if holds < self.claim_total() && self.is_claimable() {
+            self.channel.balance = holds;
+            self.short_since = if self.short_since == 0 { now.0 } else { self.short_since };
+            (self.told_at, self.told_urgent) = (now.0, self.channel.withdraw_requested_at != 0);
+        }
     }
 
     /// What the channel holds that no refund can take away.

@@ -58,6 +58,12 @@ pub struct Teller<'a, S, F, H, L> {
 
 type Row = (String, Pending);
 
+/// What a channel holds on chain, and what is claimed of it.
+struct Held {
+    balance: Uint256,
+    total_claimed: Uint256,
+}
+
 /// The batches to claim, the last one first. Rows that have failed go apart from the others, and the more often they
 /// have, the fewer together: one that makes every answer get lost does not keep the others from being claimed.
 fn apart(mut rows: Vec<Row>) -> Vec<Vec<Row>> {
@@ -133,9 +139,19 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
                 ChannelSettlement::Refused(reason) => match batch.len() {
                     count if count == 1 || is_about_all(reason.as_str()) => {
                         let reason = reason.as_str();
-                        for row in self.still_open(till, network, batch).await?.0 {
-                            self.host.fault(&format!("claim of channel {}: {reason}; tried again later", row.0));
-                            self.store.save(&row.0, &row.1.failed(false, self.host.now()))?;
+                        let is_about_all = is_about_all(reason);
+                        for ((channel, pending), held) in self.still_open(till, network, batch).await? {
+                            let short = pending.shortened(held.as_ref().map(|held| held.balance));
+                            match short.filter(|_| !is_about_all) {
+                                Some(short) => {
+                                    batches.extend(self.shorten(network, (channel, short), &pending, held).await?);
+                                }
+                                None => {
+                                    self.host
+                                        .fault(&format!("claim of channel {channel}: {reason}; tried again later"));
+                                    self.store.save(&channel, &pending.failed(false, self.host.now()))?;
+                                }
+                            }
                         }
                     }
                     count => {
@@ -153,6 +169,27 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
             }
         }
         Ok(())
+    }
+
+    /// A channel that holds less than was charged, its payer having taken it back before it was claimed: what it holds is
+    /// claimed, as a batch of its own. The rest stays charged, and its object tries again.
+    async fn shorten(
+        &self,
+        network: Network,
+        (channel, short): Row,
+        pending: &Pending,
+        held: Option<Held>,
+    ) -> Result<Option<Vec<Row>>, S::Error> {
+        let holds = short.claim.total;
+        let missing = pending.claim.total.checked_sub(holds).unwrap_or(Uint256::ZERO);
+        let is_empty = holds <= held.map_or(pending.claim.before, |held| held.total_claimed);
+        self.host.fault(&format!("channel {channel} holds {holds}, {missing} less than was charged"));
+        self.store.save(&channel, &Pending { claimed: is_empty, ..short.clone() })?;
+        if is_empty {
+            self.tell(network, (channel, short)).await?;
+            return Ok(None);
+        }
+        Ok(Some(vec![(channel, short)]))
     }
 
     /// Has a facilitator bring the claims to the chain.
@@ -236,7 +273,8 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
     /// Tells a channel that its claim is credited. If it cannot be told now, it is told later.
     async fn tell(&self, network: Network, (channel, pending): Row) -> Result<(), S::Error> {
         let object = channel_name(network, &pending.claim.config.channel_id(network.chain_id()));
-        let told = self.ledger.channel(&object, Command::Claimed { total: pending.claim.total }).await;
+        let claimed = Command::Claimed { total: pending.claim.total, short: pending.short };
+        let told = self.ledger.channel(&object, claimed).await;
         // A newer claim may have come meanwhile.
         match (told, self.store.load(&channel)?) {
             (Ok(_), Some(now)) if now.claim.total <= pending.claim.total => self.store.forget(&channel),
@@ -248,50 +286,55 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
     /// Those of which it is known that they are not credited yet. What is doubtful and cannot be asked for waits.
     async fn without_doubt(&self, till: &Till, network: Network, rows: Vec<Row>) -> Result<Vec<Row>, S::Error> {
         let (doubtful, mut open): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|(_, pending)| pending.doubtful);
-        let (known_open, unknown) = self.still_open(till, network, doubtful).await?;
-        open.extend(known_open);
         // Claims are cumulative: sent twice, nothing moves twice.
-        open.extend(unknown);
+        open.extend(self.still_open(till, network, doubtful).await?.into_iter().map(|(row, _)| row));
         Ok(open)
     }
 
-    /// Which of these the chain has not credited: known to be open, and not known.
+    /// Those of these that the chain has not credited, as far as is known, and what was found of them.
     async fn still_open(
         &self,
         till: &Till,
         network: Network,
         rows: Vec<Row>,
-    ) -> Result<(Vec<Row>, Vec<Row>), S::Error> {
-        let (mut open, mut unknown, mut credited) = (Vec::new(), Vec::new(), Vec::new());
+    ) -> Result<Vec<(Row, Option<Held>)>, S::Error> {
+        let (mut open, mut credited) = (Vec::new(), Vec::new());
         let mut asked = 0;
         for part in rows.chunks(MAX_PER_QUESTION) {
             let ids: Vec<String> = part.iter().map(|(channel, _)| channel.clone()).collect();
             let known = chain::channels(self.fetch, &till.means.rpc, &ids).await;
-            for (index, row) in part.iter().enumerate() {
-                let total = match &known {
-                    Some(known) => known.get(index).map(|channel| channel.total_claimed),
+            for (index, (channel, pending)) in part.iter().enumerate() {
+                let held = match &known {
+                    Some(known) => known
+                        .get(index)
+                        .map(|channel| Held { balance: channel.balance, total_claimed: channel.total_claimed }),
                     None if asked < MAX_ASKED => {
                         asked += 1;
-                        self.by_word(till, &row.1).await
+                        self.by_word(till, pending).await
                     }
                     None => None,
                 };
-                // More than was ever asked for is nobody's word: what is sent twice moves nothing twice.
-                match total.filter(|total| *total <= row.1.claim.max) {
-                    Some(total) if total >= row.1.claim.total => credited.push(row.clone()),
-                    Some(_) => open.push((row.0.clone(), Pending { doubtful: false, ..row.1.clone() })),
-                    None => unknown.push(row.clone()),
+                // More claimed than was ever asked for, or than there is, is nobody's word: what is sent twice moves
+                // nothing twice.
+                let most = |held: &Held| pending.claim.max.min(held.balance);
+                let held = held.filter(|held| held.total_claimed <= most(held));
+                match &held {
+                    Some(held) if held.total_claimed >= pending.claim.total => {
+                        credited.push((channel.clone(), pending.clone()));
+                    }
+                    Some(_) => open.push(((channel.clone(), Pending { doubtful: false, ..pending.clone() }), held)),
+                    None => open.push(((channel.clone(), pending.clone()), None)),
                 }
             }
         }
         if !credited.is_empty() {
             self.claimed(till, network, credited, None).await?;
         }
-        Ok((open, unknown))
+        Ok(open)
     }
 
-    /// What a facilitator says is credited of a channel: it tells that of a refund that nobody asks it to bring.
-    async fn by_word(&self, till: &Till, pending: &Pending) -> Option<Uint256> {
+    /// What a facilitator says of a channel: it tells that of a refund that nobody asks it to bring.
+    async fn by_word(&self, till: &Till, pending: &Pending) -> Option<Held> {
         let terms = terms(till, std::slice::from_ref(&(String::new(), pending.clone())))?;
         let claim = &pending.claim;
         let network: Network = till.means.network.parse().ok()?;
@@ -307,7 +350,9 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
         let payload = server_payload(&terms, payload)?;
         let urls = &till.means.facilitators;
         match self.facilitators().verify_channel(urls, &payload, &terms, ASK_WITHIN).await {
-            ChannelVerification::Good(seen, _) => Some(seen.total_claimed),
+            ChannelVerification::Good(seen, _) => {
+                Some(Held { balance: seen.balance, total_claimed: seen.total_claimed })
+            }
             _ => None,
         }
     }
