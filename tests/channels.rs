@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use x402_edge::{
     channels::{
-        Account, Asked, ChannelLine, ClaimPolicy, Command, Due, Means, Odd, Presentation, Reply, Seen, Served,
-        SignedRefund, apply, on_alarm, wake,
+        Account, Asked, ChannelLine, Claim, ClaimPolicy, Command, Due, Means, Odd, Presentation, Reply, Seen, Served,
+        SignedRefund, apply, on_alarm, told, wake,
     },
     evm::{Address, Hash32, Uint256},
     schemes::batch_settlement::{ChannelConfig, ChannelFlaw},
@@ -83,7 +83,8 @@ enum Deed {
     Release(bool, bool),
     Refunded(bool),
     Delivered(bool, bool),
-    Alarm,
+    /// The alarm; whether the till can be told.
+    Alarm(bool),
     /// The till has claimed what it was told last, or before that.
     ClaimTold,
     /// The chain is asked.
@@ -107,7 +108,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         2 => (any::<bool>(), any::<bool>()).prop_map(|(newest, touched)| Deed::Release(newest, touched)),
         2 => any::<bool>().prop_map(Deed::Refunded),
         4 => (any::<bool>(), any::<bool>()).prop_map(|(newest, whole)| Deed::Delivered(newest, whole)),
-        4 => Just(Deed::Alarm),
+        4 => any::<bool>().prop_map(Deed::Alarm),
         3 => Just(Deed::ClaimTold),
         2 => Just(Deed::Look),
         1 => (0_u64..200).prop_map(Deed::Lie),
@@ -203,9 +204,9 @@ proptest! {
                         }
                     }
                 },
-                Deed::Alarm => if let Some(account) = known.take() {
+                Deed::Alarm(reached) => if let Some(account) = known.take() {
                     let was_due = wake(&account) <= now;
-                    let (after, Due { claim, .. }) = on_alarm(account.clone(), UnixTime(now));
+                    let (mut after, Due { claim, .. }) = on_alarm(account.clone(), UnixTime(now));
                     if after.is_none() {
                         prop_assert!(!account.is_claimable() && was_due, "forgotten with {} unclaimed", account.claimable());
                         prop_assert!(truth.undelivered.iter().all(|(.., at)| now >= at + 24 * 3600), "forgotten and owed");
@@ -214,7 +215,10 @@ proptest! {
                     if let Some(claim) = claim {
                         prop_assert!(claim.total <= claim.max, "claims more than was signed");
                         prop_assert!(number(claim.total) <= truth.charged, "claims more than was charged");
-                        truth.told = Some(number(claim.total));
+                        if reached {
+                            truth.told = Some(number(claim.total));
+                            after = after.map(|account| told(account, &claim, UnixTime(now)));
+                        }
                     }
                     // The alarm does not come again and again for nothing.
                     prop_assert!(after.as_ref().is_none_or(|after| wake(after) > now), "{after:?}");
@@ -291,7 +295,8 @@ proptest! {
 
                 // What is to be claimed has a time at which it will be.
                 let within = if account.short_since > 0 { DELAY } else { DELAY / 4 + 600 };
-                prop_assert!(!account.is_claimable() || wake(account) <= account.told_at.max(account.unclaimed_since) + within);
+                let due = (account.told_at.max(account.unclaimed_since) + within).max(account.tell_after);
+                prop_assert!(!account.is_claimable() || wake(account) <= due && account.tell_after <= now + 10);
             }
         }
     }
@@ -493,12 +498,38 @@ fn a_channel_is_claimed_when_it_falls_quiet_when_enough_has_come_together_and_wh
     let mut withdrawing = account.clone();
     withdrawing.channel.withdraw_requested_at = 1100;
     assert_eq!(wake(&withdrawing), 0);
-    let (after, due) = on_alarm(withdrawing, UnixTime(1100));
-    assert!(due.claim.is_some_and(|claim| claim.urgent && claim.total == 10.into()));
-    let mut after = after.unwrap();
+    let (mut after, claim) = alarm(withdrawing, 1100);
+    assert!(claim.urgent && claim.total == 10.into());
     assert_eq!(wake(&after), 1700, "told once; again where the till has forgotten");
     after.channel.channel_config.withdraw_delay = 900;
     assert_eq!(wake(&after), 1175);
+}
+
+/// The alarm of a channel that is to be claimed, and that the till has taken it.
+fn alarm(account: Account, at: u64) -> (Account, Claim) {
+    let (after, due) = on_alarm(account, UnixTime(at));
+    let claim = due.claim.unwrap();
+    (told(after.unwrap(), &claim, UnixTime(at)), claim)
+}
+
+#[test]
+fn a_till_that_cannot_be_told_is_told_again_in_a_moment_and_only_what_it_took_counts() {
+    let account = charged_ten().unwrap();
+    let (after, due) = on_alarm(account, UnixTime(1600));
+    let (mut after, claim) = (after.unwrap(), due.claim.unwrap());
+    for at in [1610, 1620] {
+        assert_eq!((after.told_at, wake(&after)), (0, at), "should it never have been told, nor heard of it");
+        let (again, due) = on_alarm(after, UnixTime(at));
+        after = again.unwrap();
+        assert_eq!(due.claim.unwrap(), claim);
+    }
+    let taken = told(after.clone(), &claim, UnixTime(1620));
+    assert_eq!((taken.told_at, wake(&taken)), (1620, 2220));
+    // The word that it took it comes after the word that it is claimed.
+    let mut known = Some(after);
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1621);
+    let account = told(known.clone().unwrap(), &claim, UnixTime(1620));
+    assert_eq!((account.told_at, account.is_claimable()), (0, false));
 }
 
 #[test]
@@ -639,18 +670,18 @@ fn what_another_worker_has_claimed_was_charged_once_the_payer_has_signed_for_as_
 fn what_a_channel_does_not_hold_stays_charged_and_is_tried_again_ever_more_seldom() {
     let mut known = charged_ten();
     let due = |known: &Option<Account>| wake(known.as_ref().unwrap());
-    let (after, claim) = on_alarm(known.take().unwrap(), UnixTime(1600));
-    assert_eq!(claim.claim.and_then(|claim| claim.holds), Some(100.into()));
-    known = after;
+    let (after, claim) = alarm(known.take().unwrap(), 1600);
+    assert_eq!(claim.holds, Some(100.into()));
+    known = Some(after);
     tell(&mut known, Command::Claimed { total: 6.into(), short: Some(6.into()) }, 1610);
     let line = ChannelLine::of(known.as_ref().unwrap(), false, 1610);
     assert_eq!((line.state.as_str(), line.balance.as_str(), line.claimable.as_str()), ("short", "6", "4"));
     assert_eq!(due(&known), 1610 + DELAY / 12);
     // Nobody has put anything in: again, and later again.
     for (at, next) in [(8810, 16010), (16010, 30410), (100_000, 186_400), (200_000, 286_400)] {
-        let (after, claim) = on_alarm(known.take().unwrap(), UnixTime(at));
-        assert_eq!(claim.claim.map(|claim| number(claim.total)), Some(10));
-        known = after;
+        let (after, claim) = alarm(known.take().unwrap(), at);
+        assert_eq!(number(claim.total), 10);
+        known = Some(after);
         tell(&mut known, Command::Claimed { total: 6.into(), short: Some(6.into()) }, at);
         assert_eq!(due(&known), next);
     }
@@ -659,7 +690,7 @@ fn what_a_channel_does_not_hold_stays_charged_and_is_tried_again_ever_more_seldo
     // Somebody has.
     known = after;
     tell(&mut known, Command::Look(seen(106, 6, 1_000_000_001)), 1_000_000_001);
-    assert!(due(&known) <= 1_000_000_001);
+    assert_eq!(due(&known), 1_000_000_010, "as soon as the till can be told");
     tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1_000_000_010);
     assert_eq!(ChannelLine::of(known.as_ref().unwrap(), false, 0).state, "open");
 }

@@ -48,6 +48,8 @@ struct World {
     /// Those of which it was told that they hold less than was charged.
     short: RefCell<Vec<(String, u64)>>,
     channels_down: Cell<bool>,
+    /// What a channel brings while the next call to a facilitator, or to a channel, is under way.
+    meanwhile: RefCell<Option<Bringing>>,
     faults: RefCell<Vec<String>>,
     with_key: bool,
 }
@@ -97,6 +99,12 @@ fn bringing(number: u64, total: u64, rpc: bool) -> Bringing {
 }
 
 impl World {
+    fn bring_meanwhile(&self) {
+        if let Some(bringing) = self.meanwhile.take() {
+            self.take(&bringing);
+        }
+    }
+
     fn held(&self, name: &str) -> u64 {
         self.holds.borrow().get(name).copied().unwrap_or(1000)
     }
@@ -220,6 +228,7 @@ impl Fetch for World {
         Err(NoAnswer::Connection)
     }
     async fn post_json(&self, url: &str, body: String, _within: Duration) -> Result<Reply, NoAnswer> {
+        self.bring_meanwhile();
         let body: Value = serde_json::from_str(&body).unwrap();
         let answer = match (url, &body) {
             (_, Value::Array(batch)) => {
@@ -288,6 +297,7 @@ impl Ledger for World {
         Err(LedgerDown)
     }
     async fn channel(&self, object: &str, command: channels::Command) -> Result<channels::Reply, LedgerDown> {
+        self.bring_meanwhile();
         if self.channels_down.get() {
             return Err(LedgerDown);
         }
@@ -523,4 +533,41 @@ fn a_refused_claim_of_which_nothing_can_be_found_out_waits_like_the_others() {
     assert_eq!(world.calls.borrow().len(), calls, "not at once");
     world.run(1);
     assert_eq!(world.calls.borrow().len(), calls + 1);
+}
+
+#[test]
+fn what_comes_while_a_claim_is_under_way_is_not_overwritten() {
+    let brought_meanwhile = |world: &World| world.meanwhile.replace(Some(bringing(1, 20, true)));
+    let kept = |world: &World| {
+        let row = world.claims.borrow()[&id(1)].clone();
+        (row.claim.total.to_string(), row.claimed)
+    };
+    // Refused, lost, credited.
+    let (refused, lost, credited, untold) = (world(), world(), world(), world());
+    refused.bad.borrow_mut().insert(id(1));
+    lost.lost.borrow_mut().push(false);
+    for world in [&refused, &lost, &credited] {
+        world.take(&bringing(1, 10, true));
+        brought_meanwhile(world);
+        world.run(5);
+        assert_eq!(kept(world), ("20".to_owned(), false));
+    }
+    assert_eq!(*credited.told.borrow(), [(id(1), 10)]);
+    // Credited, and its channel cannot be told.
+    untold.channels_down.set(true);
+    untold.take(&bringing(1, 10, true));
+    untold.run(5);
+    assert_eq!(kept(&untold), ("10".to_owned(), true));
+    untold.take(&bringing(1, 10, true));
+    assert_eq!(kept(&untold), ("10".to_owned(), true), "told again, it is not claimed again");
+    brought_meanwhile(&untold);
+    untold.run(5);
+    assert_eq!(kept(&untold), ("20".to_owned(), false));
+    untold.channels_down.set(false);
+    refused.bad.borrow_mut().clear();
+    for world in [&refused, &lost, &credited, &untold] {
+        world.run(120);
+        assert_eq!((world.credited.borrow()[&id(1)], world.settled.get()), (20, 20));
+        assert_eq!((world.told.borrow().last().cloned(), world.claims.borrow().len()), (Some((id(1), 20)), 0));
+    }
 }

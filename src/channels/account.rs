@@ -36,8 +36,11 @@ pub struct Account {
     /// Since when the channel is known to hold less than was charged; Unix seconds. 0: it is not.
     #[serde(default)]
     pub short_since: u64,
-    /// When the till was told last to claim; 0: it has nothing of this channel.
+    /// When the till last took what it was told to claim; 0: it has nothing of this channel.
     pub told_at: u64,
+    /// Not before this is it told again, which may be under way.
+    #[serde(default)]
+    pub tell_after: u64,
     /// Whether it was told to make haste.
     pub told_urgent: bool,
     /// What is needed to ask and claim.

@@ -7,6 +7,9 @@ use super::{Account, Claim, Owed};
 /// The till claims by itself; should it have lost what it was told, it is told again after this, or a twelfth of the delay.
 const TELL_AGAIN_SECONDS: u64 = 600;
 
+/// A till that could not be told is told again after this.
+const TELL_RETRY_SECONDS: u64 = 10;
+
 /// What a channel does not hold is asked for again at least so often.
 const TELL_SHORT_AGAIN_SECONDS: u64 = 24 * 3600;
 
@@ -22,7 +25,7 @@ const KEEP_UNUSED_SECONDS: u64 = 24 * 3600;
 /// What is to be done for a channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Due {
-    /// Bring this to the till.
+    /// Bring this to the till; where it has taken it, [`told`].
     pub claim: Option<Claim>,
     /// Ask the chain.
     pub look: bool,
@@ -43,16 +46,25 @@ pub fn on_alarm(mut account: Account, now: UnixTime) -> (Option<Account>, Due) {
     }
     let mut due = Due::default();
     if claim_at(&account).is_some_and(|at| at <= now.0) {
-        let urgent = is_withdrawing(&account);
-        due.claim = Some(Claim::of(&account, urgent));
-        account.told_at = now.0;
-        account.told_urgent = urgent;
+        due.claim = Some(Claim::of(&account, is_withdrawing(&account)));
+        account.tell_after = now.plus(TELL_RETRY_SECONDS).0;
     }
     if look_at(&account).is_some_and(|at| at <= now.0) {
         due.look = true;
         account.looked_at = now.0;
     }
     (Some(account), due)
+}
+
+/// The till has taken a claim that was due at `at`.
+#[must_use]
+pub fn told(mut account: Account, claim: &Claim, at: UnixTime) -> Account {
+    account.tell_after = 0;
+    // It may have claimed it already.
+    if account.credited < claim.total {
+        (account.told_at, account.told_urgent) = (at.0, claim.urgent);
+    }
+    account
 }
 
 fn owed_until(owed: &Owed) -> u64 {
@@ -63,26 +75,28 @@ const fn is_withdrawing(account: &Account) -> bool {
     account.channel.withdraw_requested_at != 0
 }
 
+/// When the till is to be told; a while later where it could not be.
+fn claim_at(account: &Account) -> Option<u64> {
+    account.is_claimable().then(|| claim_due(account).max(account.tell_after))
+}
+
 /// When what is charged is to be claimed: at once where the payer withdraws or enough has come together, else when
 /// the channel falls quiet, and never later than a quarter of its delay, so that a third is not exceeded.
-fn claim_at(account: &Account) -> Option<u64> {
-    if !account.is_claimable() {
-        return None;
-    }
+fn claim_due(account: &Account) -> u64 {
     let urgent = is_withdrawing(account);
     if account.told_at > 0 {
         let again = account.told_at.saturating_add(tell_again_after(account));
-        return Some(if urgent && !account.told_urgent { 0 } else { again });
+        return if urgent && !account.told_urgent { 0 } else { again };
     }
     let policy = &account.means.claims;
     let is_enough = policy.threshold.is_some_and(|threshold: Uint256| account.claimable() >= threshold);
     if urgent || is_enough {
-        return Some(0);
+        return 0;
     }
     let longest = account.config().withdraw_delay / 4;
     let every = account.unclaimed_since.saturating_add(policy.every.map_or(longest, |every| every.min(longest)));
     let idle = (account.channel.last_request_timestamp / 1000).saturating_add(policy.idle);
-    Some(every.min(idle))
+    every.min(idle)
 }
 
 fn tell_again_after(account: &Account) -> u64 {

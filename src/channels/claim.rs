@@ -116,6 +116,8 @@ impl Pending {
                 };
                 Self { claim, at, short, ..known }
             }
+            // It is credited, and its channel is about to be told.
+            Some(known) if claim.total <= known.claim.total => Self { at: now.0, ..known },
             _ => Self { claim, at: now.plus(gather).0, failures: 0, claimed: false, doubtful: false, short: None },
         }
     }
@@ -124,6 +126,23 @@ impl Pending {
     #[must_use]
     pub fn credited(self, total: Uint256, now: UnixTime) -> Self {
         if self.claim.total <= total { Self { claimed: true, at: now.0, ..self } } else { self }
+    }
+
+    /// What is known by now of a claim after this one was brought to the chain, which may have taken a while: a newer one
+    /// may have come.
+    #[must_use]
+    pub fn after(self, sent: &Self) -> Self {
+        Self { doubtful: sent.doubtful, ..self }
+    }
+
+    /// The same once the chain has credited what was sent: its channel is told. A newer claim waits for others.
+    #[must_use]
+    pub fn claimed(self, sent: &Self, now: UnixTime) -> Self {
+        if self.claim.total <= sent.claim.total {
+            return Self { claimed: true, ..sent.clone() };
+        }
+        let claim = Claim { before: sent.claim.total, ..self.claim };
+        Self { claim, at: now.plus(GATHER_SECONDS).0, failures: 0, claimed: false, doubtful: false, short: None }
     }
 
     /// The same for what the channel holds, `held` or as its object saw it last, where that is less than is claimed.

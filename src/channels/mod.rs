@@ -13,7 +13,7 @@ mod rules;
 mod sight;
 
 pub use account::{Account, ClaimPolicy, Means, Owed, Serving, SignedRefund};
-pub use alarm::{Due, on_alarm, wake};
+pub use alarm::{Due, on_alarm, told, wake};
 pub use claim::{Bringing, Claim, GATHER_SECONDS, Pending, RETRY_SECONDS, Till, till_name};
 pub use command::{Asked, ChannelState, Command, Presentation, Receipt, Reply, Served, VoucherState};
 pub use line::{ChannelLine, Move, MoveKind};

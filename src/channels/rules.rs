@@ -255,6 +255,7 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
         unclaimed_since: 0,
         short_since: 0,
         told_at: 0,
+        tell_after: 0,
         told_urgent: false,
         means: new.means.clone(),
         opened_at: now.0,

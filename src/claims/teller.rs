@@ -149,7 +149,7 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
                                 None => {
                                     self.host
                                         .fault(&format!("claim of channel {channel}: {reason}; tried again later"));
-                                    self.store.save(&channel, &pending.failed(false, self.host.now()))?;
+                                    self.failed(&channel, &pending, false)?;
                                 }
                             }
                         }
@@ -163,7 +163,7 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
                 ChannelSettlement::Unknown { .. } => {
                     self.host.fault(&format!("claim of {} channels: outcome unknown; asked for again", batch.len()));
                     for (channel, pending) in batch {
-                        self.store.save(&channel, &pending.failed(true, self.host.now()))?;
+                        self.failed(&channel, &pending, true)?;
                     }
                 }
             }
@@ -180,6 +180,10 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
         pending: &Pending,
         held: Option<Held>,
     ) -> Result<Option<Vec<Row>>, S::Error> {
+        if self.store.load(&channel)?.is_none_or(|now| now.claim.total > pending.claim.total) {
+            // A newer claim has come, perhaps with more money.
+            return self.failed(&channel, pending, false).map(|()| None);
+        }
         let holds = short.claim.total;
         let missing = pending.claim.total.checked_sub(holds).unwrap_or(Uint256::ZERO);
         let is_empty = holds <= held.map_or(pending.claim.before, |held| held.total_claimed);
@@ -190,6 +194,14 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
             return Ok(None);
         }
         Ok(Some(vec![(channel, short)]))
+    }
+
+    /// A claim has failed once more. What has come meanwhile stays.
+    fn failed(&self, channel: &str, sent: &Pending, doubtful: bool) -> Result<(), S::Error> {
+        match self.store.load(channel)? {
+            Some(now) => self.store.save(channel, &now.after(sent).failed(doubtful, self.host.now())),
+            None => Ok(()),
+        }
     }
 
     /// Has a facilitator bring the claims to the chain.
@@ -251,10 +263,9 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
         rows: Vec<Row>,
         transaction: Option<&str>,
     ) -> Result<(), S::Error> {
-        let rows: Vec<Row> =
-            rows.into_iter().map(|(channel, pending)| (channel, Pending { claimed: true, ..pending })).collect();
         for (channel, pending) in &rows {
-            self.store.save(channel, pending)?;
+            let now = self.store.load(channel)?.unwrap_or_else(|| pending.clone());
+            self.store.save(channel, &now.claimed(pending, self.host.now()))?;
         }
         if let Some(till) = self.store.till()?.filter(|till| till.settle_at == 0) {
             self.store.keep_till(&Till { settle_at: self.host.now().0, ..till })?;
@@ -275,11 +286,11 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
         let object = channel_name(network, &pending.claim.config.channel_id(network.chain_id()));
         let claimed = Command::Claimed { total: pending.claim.total, short: pending.short };
         let told = self.ledger.channel(&object, claimed).await;
-        // A newer claim may have come meanwhile.
-        match (told, self.store.load(&channel)?) {
-            (Ok(_), Some(now)) if now.claim.total <= pending.claim.total => self.store.forget(&channel),
-            (Ok(_), _) => Ok(()),
-            (Err(_), _) => self.store.save(&channel, &pending.failed(false, self.host.now())),
+        // A newer claim may have come meanwhile: by it the channel is told later.
+        match (told, self.store.load(&channel)?.filter(|now| now.claimed && now.claim.total <= pending.claim.total)) {
+            (_, None) => Ok(()),
+            (Ok(_), Some(_)) => self.store.forget(&channel),
+            (Err(_), Some(now)) => self.store.save(&channel, &now.failed(false, self.host.now())),
         }
     }
 

@@ -22,7 +22,7 @@ use crate::{
     chain,
     channels::{
         Account, Asked, Bringing, ChannelLine, Claim, Command, Due, Means, Move, MoveKind, Reply, Seen, apply,
-        on_alarm, till_name, wake,
+        on_alarm, till_name, told, wake,
     },
     claims::Teller,
     evm::{Hash32, Signer},
@@ -254,13 +254,17 @@ impl ChannelObject {
     /// What a channel does without a request.
     async fn work_channel(&self) -> Result<()> {
         let Kept { account: Some(before), write_at } = self.store.kept()? else { return Ok(()) };
-        let (after, Due { claim, look }) = on_alarm(before.clone(), Host.now());
+        let now = Host.now();
+        let (after, Due { claim, look }) = on_alarm(before.clone(), now);
         let means = before.means.clone();
         if after.as_ref() != Some(&before) {
             self.keep(Some(&before), after, write_at)?;
         }
-        if let Some(claim) = claim {
-            self.bring(claim, means.clone(), false).await;
+        if let Some(claim) = claim
+            && self.bring(claim.clone(), means.clone(), false).await
+            && let Kept { account: Some(before), write_at } = self.store.kept()?
+        {
+            self.keep(Some(&before), Some(told(before.clone(), &claim, now)), write_at)?;
         }
         if look {
             let id = format!("0x{}", hex::encode(before.channel.channel_id));
@@ -281,8 +285,9 @@ impl ChannelObject {
         Ok(())
     }
 
-    /// Tells the till. Where it cannot be reached a claim is told again; what is credited is paid out with the next one.
-    async fn bring(&self, claim: Claim, means: Means, credited: bool) {
+    /// Tells the till; false where it cannot be reached. A claim is told again then; what is credited is paid out with the
+    /// next one.
+    async fn bring(&self, claim: Claim, means: Means, credited: bool) -> bool {
         let till = till_name(&means.network, &claim.config);
         let told = match ledger(&self.env) {
             Some(stub) => stub.bring(&till, Bringing { claim, means, credited }).await.is_ok(),
@@ -291,6 +296,7 @@ impl ChannelObject {
         if !told {
             Host.fault("channels: a till cannot be reached; it is told again");
         }
+        told
     }
 
     async fn work_till(&self) -> Result<()> {
