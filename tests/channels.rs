@@ -497,12 +497,40 @@ fn a_channel_is_claimed_when_it_falls_quiet_when_enough_has_come_together_and_wh
     assert_eq!(wake(&with(ClaimPolicy { every: Some(60), ..ClaimPolicy::default() })), 1060);
     let mut withdrawing = account.clone();
     withdrawing.channel.withdraw_requested_at = 1100;
-    assert_eq!(wake(&withdrawing), 0);
+    assert!(wake(&withdrawing) <= 1100, "at once");
     let (mut after, claim) = alarm(withdrawing, 1100);
     assert!(claim.urgent && claim.total == 10.into());
     assert_eq!(wake(&after), 1700, "told once; again where the till has forgotten");
     after.channel.channel_config.withdraw_delay = 900;
     assert_eq!(wake(&after), 1175);
+}
+
+#[test]
+fn what_is_charged_during_a_withdrawal_is_claimed_together_and_never_too_late() {
+    let mut known = charged_ten();
+    tell(&mut known, Command::Look(Seen { withdraw_requested_at: 1050, ..seen(100, 0, 1100) }), 1100);
+    let (account, claim) = alarm(known.take().unwrap(), 1100);
+    assert!(claim.urgent, "what was charged before, at once");
+    known = Some(account);
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1102);
+    for (max, at) in [(20, 1110), (30, 1112), (40, 1114)] {
+        let reply = tell(&mut known, present(voucher(max, 10, "b", None)), at);
+        let Reply::Held { hold, .. } = reply else { panic!("{reply:?}") };
+        charged(&mut known, hold, 10, at);
+        assert_eq!(wake(known.as_ref().unwrap()), 1115);
+    }
+    // The last ones that are taken.
+    let mut late = known.clone().unwrap();
+    late.channel.channel_config.withdraw_delay = 900;
+    late.channel.withdraw_requested_at = 1114 - 900 / 3 * 2;
+    assert_eq!(wake(&late), 1114);
+    let (account, claim) = alarm(known.take().unwrap(), 1115);
+    assert_eq!((number(claim.total), claim.urgent), (40, true));
+    known = Some(account);
+    let Reply::Held { hold, .. } = tell(&mut known, present(voucher(50, 10, "b", None)), 1115) else { panic!() };
+    charged(&mut known, hold, 10, 1116);
+    tell(&mut known, Command::Claimed { total: 40.into(), short: None }, 1117);
+    assert_eq!(wake(known.as_ref().unwrap()), 1120);
 }
 
 /// The alarm of a channel that is to be claimed, and that the till has taken it.

@@ -2,7 +2,7 @@
 
 use crate::{evm::Uint256, time::UnixTime};
 
-use super::{Account, Claim, Owed};
+use super::{Account, Claim, GATHER_SECONDS, Owed};
 
 /// The till claims by itself; should it have lost what it was told, it is told again after this, or a twelfth of the delay.
 const TELL_AGAIN_SECONDS: u64 = 600;
@@ -46,7 +46,7 @@ pub fn on_alarm(mut account: Account, now: UnixTime) -> (Option<Account>, Due) {
     }
     let mut due = Due::default();
     if claim_at(&account).is_some_and(|at| at <= now.0) {
-        due.claim = Some(Claim::of(&account, is_withdrawing(&account)));
+        due.claim = Some(Claim::of(&account, account.takes_vouchers_until().is_some()));
         account.tell_after = now.plus(TELL_RETRY_SECONDS).0;
     }
     if look_at(&account).is_some_and(|at| at <= now.0) {
@@ -71,26 +71,26 @@ fn owed_until(owed: &Owed) -> u64 {
     owed.since.saturating_add(OWED_SECONDS).max(owed.lease_until)
 }
 
-const fn is_withdrawing(account: &Account) -> bool {
-    account.channel.withdraw_requested_at != 0
-}
-
 /// When the till is to be told; a while later where it could not be.
 fn claim_at(account: &Account) -> Option<u64> {
     account.is_claimable().then(|| claim_due(account).max(account.tell_after))
 }
 
-/// When what is charged is to be claimed: at once where the payer withdraws or enough has come together, else when
-/// the channel falls quiet, and never later than a quarter of its delay, so that a third is not exceeded.
+/// When what is charged is to be claimed: at once where enough has come together, or the payer withdraws (but what is
+/// charged meanwhile waits a moment for more), else when the channel falls quiet, and never later than a quarter of its
+/// delay, so that a third is not exceeded.
 fn claim_due(account: &Account) -> u64 {
-    let urgent = is_withdrawing(account);
+    let withdrawing = account.takes_vouchers_until();
     if account.told_at > 0 {
         let again = account.told_at.saturating_add(tell_again_after(account));
-        return if urgent && !account.told_urgent { 0 } else { again };
+        return if withdrawing.is_some() && !account.told_urgent { 0 } else { again };
+    }
+    if let Some(until) = withdrawing {
+        return account.unclaimed_since.saturating_add(GATHER_SECONDS).min(until);
     }
     let policy = &account.means.claims;
     let is_enough = policy.threshold.is_some_and(|threshold: Uint256| account.claimable() >= threshold);
-    if urgent || is_enough {
+    if is_enough {
         return 0;
     }
     let longest = account.config().withdraw_delay / 4;
@@ -115,7 +115,7 @@ fn look_at(account: &Account) -> Option<u64> {
     }
     let pause = account.look_seconds();
     let seen = (account.channel.onchain_synced_at / 1000).max(account.looked_at);
-    let watched = account.is_claimable() && account.short_since == 0 && !is_withdrawing(account);
+    let watched = account.is_claimable() && account.short_since == 0 && account.takes_vouchers_until().is_none();
     let watch = watched.then(|| seen.saturating_add(pause));
     let confirm = account.unconfirmed.then(|| account.known_at.max(account.looked_at).saturating_add(pause));
     watch.into_iter().chain(confirm).min()

@@ -165,10 +165,7 @@ fn admitted(account: &Account, new: &Presentation, now: UnixTime) -> Result<bool
         }
         Asked::Refund { amount } => return refundable(channel, new.max, *amount).map(|()| true),
     }
-    // What is charged from now on must still be claimed before the payer can take it back.
-    let requested = channel.withdraw_requested_at;
-    let too_late = requested.saturating_add(channel.channel_config.withdraw_delay / 3 * 2);
-    if requested != 0 && now.0 >= too_late {
+    if account.takes_vouchers_until().is_some_and(|until| now.0 >= until) {
         return Err(ChannelFlaw::CumulativeExceedsBalance);
     }
     Ok(true)

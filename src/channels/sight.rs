@@ -131,7 +131,7 @@ impl Account {
         if holds < self.claim_total() && self.is_claimable() {
             self.channel.balance = holds;
             self.short_since = if self.short_since == 0 { now.0 } else { self.short_since };
-            (self.told_at, self.told_urgent) = (now.0, self.channel.withdraw_requested_at != 0);
+            (self.told_at, self.told_urgent) = (now.0, self.takes_vouchers_until().is_some());
         }
     }
 
@@ -139,6 +139,13 @@ impl Account {
     pub(super) fn firm_balance(&self) -> Uint256 {
         let away = self.refund.as_ref().map_or(Uint256::ZERO, |refund| refund.amount);
         self.channel.balance.checked_sub(away).unwrap_or(Uint256::ZERO)
+    }
+
+    /// Where the payer withdraws: until when vouchers are taken, so that what is charged is claimed before the payer can
+    /// take it back; Unix seconds.
+    pub(super) fn takes_vouchers_until(&self) -> Option<u64> {
+        let requested = self.channel.withdraw_requested_at;
+        (requested != 0).then(|| requested.saturating_add(self.config().withdraw_delay / 3 * 2))
     }
 
     /// The chain may have changed in a way that is not known: it is asked before the next voucher.
