@@ -161,7 +161,8 @@ pub enum Reply {
         /// When it was charged; Unix seconds.
         since: u64,
     },
-    /// Ask the chain, or a facilitator, and present it again with what it says.
+    /// Ask the chain, or a facilitator, and present it again with what it says. Also of a deposit that is let go and was
+    /// brought before.
     Unseen {
         /// Whether this very deposit was brought before, so that it may have arrived.
         deposit_begun: bool,

@@ -400,7 +400,8 @@ fn release(mut account: Account, hold: u32, touched: bool) -> (Option<Account>, 
     };
     if touched || serving.again {
         account.doubt();
-        return (Some(account), Reply::Done);
+        let reply = if touched { Reply::Done } else { Reply::Unseen { deposit_begun: true } };
+        return (Some(account), reply);
     }
     if matches!(serving.asked, Asked::Deposit { .. }) {
         account.deposit = None;

@@ -136,7 +136,7 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
                 ChannelSettlement::Done { transaction, .. } => {
                     self.claimed(till, network, batch, Some(&transaction)).await?;
                 }
-                ChannelSettlement::Refused(reason) => match batch.len() {
+                ChannelSettlement::Refused(reason) | ChannelSettlement::Failed(reason) => match batch.len() {
                     count if count == 1 || is_about_all(reason.as_str()) => {
                         let reason = reason.as_str();
                         let is_about_all = is_about_all(reason);
@@ -395,7 +395,7 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
             ChannelSettlement::Refused(reason) if reason.as_str().ends_with("nothing_to_settle") => {
                 self.store.keep_till(&done(till))
             }
-            ChannelSettlement::Refused(reason) => {
+            ChannelSettlement::Refused(reason) | ChannelSettlement::Failed(reason) => {
                 self.host.fault(&format!("paying out to {}: {}; tried again later", till.receiver, reason.as_str()));
                 self.store.keep_till(&till.failed(self.host.now()))
             }

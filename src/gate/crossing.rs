@@ -8,7 +8,7 @@ use crate::{
         Asked, ChannelState, ClaimPolicy, Command, Means, Presentation, Receipt, Reply, Seen, Served, VoucherState,
         channel_name, voucher_payment_id,
     },
-    evm::keccak256,
+    evm::{Uint256, keccak256},
     facilitator::{ChannelSeen, ChannelVerification},
     money::Amount,
     origin::Paid,
@@ -27,6 +27,9 @@ use super::{
     buy::time_to_verify,
     purchase::Purchase,
 };
+
+/// A block after the last second in which a deposit is valid takes none any more; clocks and blocks may lag so much.
+const BLOCK_SECONDS: u64 = 60;
 
 /// A checked payment by channel, and what it buys.
 pub(super) struct Crossing<'a, R> {
@@ -212,15 +215,22 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     }
 
     /// What the channel holds, by the chain where that is enough and can be asked, else by a facilitator's word; and
-    /// what is asked of it then.
+    /// what is asked of it then. `late`: why it is not brought to the chain any more.
     pub(super) async fn look<R: Request>(
         &self,
         crossing: &Crossing<'_, R>,
         deposit_begun: bool,
+        late: Option<&Refusal>,
     ) -> Result<(Seen, Asked), OurAnswer> {
         let (message, challenge) = (crossing.checked.message(), crossing.purchase.challenge);
         let is_voucher = message.kind == Kind::Voucher;
         let asked_at = self.host.now();
+        if let Some(refusal) = late {
+            return match deposit_begun {
+                true => self.arrived(crossing, refusal).await,
+                false => Err(challenge.refused(refusal, X402Version::V2)),
+            };
+        }
         if is_voucher
             && message.is_proven()
             && let Some(seen) = self.ask_chain(crossing).await
@@ -229,25 +239,41 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         }
         match self.verify_crossing(crossing, &crossing.restated()).await {
             ChannelVerification::Good(seen, _) => Ok((Seen::by_facilitator(&seen, asked_at), crossing.asked())),
-            // It was brought before and may have arrived: then its voucher is good by itself.
             ChannelVerification::Refused(reason) if deposit_begun => {
-                let seen = match self.ask_chain(crossing).await {
-                    Some(seen) => Some(seen),
-                    None => match self.verify_crossing(crossing, &crossing.as_voucher()).await {
-                        ChannelVerification::Good(seen, _) => Some(Seen::by_facilitator(&seen, asked_at)),
-                        _ => None,
-                    },
-                };
-                let arrived = seen.filter(|seen| seen.balance >= message.voucher.max_claimable_amount);
-                arrived
-                    .map(|seen| (seen, Asked::Voucher))
-                    .ok_or_else(|| challenge.refused(&Refusal::Facilitator(reason), X402Version::V2))
+                self.arrived(crossing, &Refusal::Facilitator(reason)).await
             }
             ChannelVerification::Refused(reason) => {
                 Err(challenge.refused(&Refusal::Facilitator(reason), X402Version::V2))
             }
             ChannelVerification::Unreachable => Err(answer::facilitator_unreachable()),
             ChannelVerification::Nonsense => Err(self.nonsense()),
+        }
+    }
+
+    /// A deposit that was brought before and is refused now: if it has arrived, its voucher is good by itself. It is
+    /// refused once it cannot arrive any more; a 402 before that could have it paid twice.
+    async fn arrived<R: Request>(
+        &self,
+        crossing: &Crossing<'_, R>,
+        refusal: &Refusal,
+    ) -> Result<(Seen, Asked), OurAnswer> {
+        let (message, asked_at) = (crossing.checked.message(), self.host.now());
+        let seen = match self.ask_chain(crossing).await {
+            Some(seen) => Some(seen),
+            None => match self.verify_crossing(crossing, &crossing.as_voucher()).await {
+                ChannelVerification::Good(seen, _) => Some(Seen::by_facilitator(&seen, asked_at)),
+                _ => None,
+            },
+        };
+        if let Some(seen) = seen.filter(|seen| seen.balance >= message.voucher.max_claimable_amount) {
+            return Ok((seen, Asked::Voucher));
+        }
+        let over = Uint256::from(UnixTime(asked_at.0.saturating_sub(BLOCK_SECONDS)));
+        match &message.kind {
+            Kind::Deposit(deposit) if deposit.valid_until() >= over => {
+                Err(self.unknown(&crossing.purchase.paid, false))
+            }
+            _ => Err(crossing.purchase.challenge.refused(refusal, X402Version::V2)),
         }
     }
 
