@@ -217,7 +217,7 @@ proptest! {
                         prop_assert!(number(claim.total) <= truth.charged, "claims more than was charged");
                         if reached {
                             truth.told = Some(number(claim.total));
-                            after = after.map(|account| told(account, &claim, UnixTime(now)));
+                            after = after.map(|account| told(account, &claim, &means(), UnixTime(now)));
                         }
                     }
                     // The alarm does not come again and again for nothing.
@@ -537,7 +537,7 @@ fn what_is_charged_during_a_withdrawal_is_claimed_together_and_never_too_late() 
 fn alarm(account: Account, at: u64) -> (Account, Claim) {
     let (after, due) = on_alarm(account, UnixTime(at));
     let claim = due.claim.unwrap();
-    (told(after.unwrap(), &claim, UnixTime(at)), claim)
+    (told(after.unwrap(), &claim, &means(), UnixTime(at)), claim)
 }
 
 #[test]
@@ -551,12 +551,12 @@ fn a_till_that_cannot_be_told_is_told_again_in_a_moment_and_only_what_it_took_co
         after = again.unwrap();
         assert_eq!(due.claim.unwrap(), claim);
     }
-    let taken = told(after.clone(), &claim, UnixTime(1620));
+    let taken = told(after.clone(), &claim, &means(), UnixTime(1620));
     assert_eq!((taken.told_at, wake(&taken)), (1620, 2220));
     // The word that it took it comes after the word that it is claimed.
     let mut known = Some(after);
     tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1621);
-    let account = told(known.clone().unwrap(), &claim, UnixTime(1620));
+    let account = told(known.clone().unwrap(), &claim, &means(), UnixTime(1620));
     assert_eq!((account.told_at, account.is_claimable()), (0, false));
 }
 
@@ -721,4 +721,21 @@ fn what_a_channel_does_not_hold_stays_charged_and_is_tried_again_ever_more_seldo
     assert_eq!(due(&known), 1_000_000_010, "as soon as the till can be told");
     tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1_000_000_010);
     assert_eq!(ChannelLine::of(known.as_ref().unwrap(), false, 0).state, "open");
+}
+
+#[test]
+fn a_channel_asks_whom_the_newest_request_names_that_it_or_its_till_knows_of() {
+    let rpc = |url: &str, at| Means { rpc: vec![url.to_owned()], at, ..means() };
+    let mut known = charged_ten();
+    for (url, at) in [("https://b.example", 20), ("https://a.example", 10)] {
+        let next = Presentation { means: rpc(url, at), ..voucher(20, 10, "b", None) };
+        let Reply::Held { hold, .. } = tell(&mut known, present(next), 1010) else { panic!() };
+        tell(&mut known, Command::Release { hold, touched: false }, 1011);
+        assert_eq!(known.as_ref().unwrap().means, rpc("https://b.example", 20));
+    }
+    let (_, claim) = alarm(known.clone().unwrap(), 5000);
+    for (told_of, holds) in [(15, 20), (30, 30)] {
+        let account = told(known.clone().unwrap(), &claim, &rpc("https://till.example", told_of), UnixTime(5000));
+        assert_eq!(account.means.at, holds);
+    }
 }

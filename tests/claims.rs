@@ -93,6 +93,7 @@ fn bringing(number: u64, total: u64, rpc: bool) -> Bringing {
             facilitators: vec!["https://f.example".to_owned()],
             rpc: if rpc { vec!["https://rpc.example".to_owned()] } else { vec![] },
             claims: ClaimPolicy::default(),
+            at: 0,
         },
         credited: false,
     }
@@ -120,8 +121,8 @@ impl World {
         now(self.teller(&Roster::default(), keys).work()).unwrap();
     }
 
-    fn take(&self, bringing: &Bringing) {
-        self.teller(&Roster::default(), &[]).take(bringing).unwrap();
+    fn take(&self, bringing: &Bringing) -> Means {
+        self.teller(&Roster::default(), &[]).take(bringing).unwrap()
     }
 
     fn settle(&self, body: &Value) -> Value {
@@ -317,7 +318,7 @@ fn world() -> World {
 #[test]
 fn a_hundred_channels_are_claimed_at_once_and_paid_out_after_that() {
     let world = world();
-    (0..150).for_each(|number| world.take(&bringing(number, 10, false)));
+    (0..150).for_each(|number| drop(world.take(&bringing(number, 10, false))));
     world.run(0);
     assert!(world.calls.borrow().is_empty(), "what comes together goes together");
     world.run(5);
@@ -344,7 +345,7 @@ fn a_hundred_channels_are_claimed_at_once_and_paid_out_after_that() {
 #[test]
 fn a_channel_that_fails_is_dropped_the_others_are_claimed_and_it_is_tried_again() {
     let world = world();
-    (0..100).for_each(|number| world.take(&bringing(number, 10, false)));
+    (0..100).for_each(|number| drop(world.take(&bringing(number, 10, false))));
     world.bad.borrow_mut().insert(id(42));
     world.run(5);
     assert_eq!(world.credited.borrow().len(), 99);
@@ -391,7 +392,7 @@ fn a_word_that_more_is_credited_than_was_signed_does_not_end_a_claim() {
 #[test]
 fn a_channel_that_makes_every_answer_get_lost_does_not_keep_the_others_from_being_claimed() {
     let world = world();
-    (0..100).for_each(|number| world.take(&bringing(number, 10, true)));
+    (0..100).for_each(|number| drop(world.take(&bringing(number, 10, true))));
     world.poisoned.borrow_mut().insert(id(42));
     for _ in 0..9 {
         world.run(120);
@@ -424,7 +425,7 @@ fn a_channel_that_cannot_be_told_is_told_later_and_a_newer_claim_stays() {
 #[test]
 fn without_a_key_the_facilitators_refusal_is_told_and_halves_are_not_tried() {
     let world = World { with_key: false, ..world() };
-    (0..10).for_each(|number| world.take(&bringing(number, 10, false)));
+    (0..10).for_each(|number| drop(world.take(&bringing(number, 10, false))));
     world.run(5);
     assert_eq!(*world.calls.borrow(), [10]);
     assert_eq!(world.claims.borrow().len(), 10);
@@ -570,4 +571,23 @@ fn what_comes_while_a_claim_is_under_way_is_not_overwritten() {
         assert_eq!((world.credited.borrow()[&id(1)], world.settled.get()), (20, 20));
         assert_eq!((world.told.borrow().last().cloned(), world.claims.borrow().len()), (Some((id(1), 20)), 0));
     }
+}
+
+#[test]
+fn a_till_asks_whom_the_newest_request_of_any_of_its_channels_names() {
+    let world = world();
+    let by = |number, url: &str, at| {
+        let Bringing { means, .. } = bringing(number, 10, false);
+        let means = Means { facilitators: vec![url.to_owned()], at, ..means };
+        Bringing { means, ..bringing(number, 10, false) }
+    };
+    let asks = || world.till.borrow().as_ref().unwrap().means.facilitators.clone();
+    world.take(&by(1, "https://old.example", 10));
+    world.take(&by(2, "https://new.example", 20));
+    // A channel that was quiet since brings its claim last, and is told.
+    let newest = world.take(&by(3, "https://old.example", 10));
+    assert_eq!((newest.facilitators, newest.at), (vec!["https://new.example".to_owned()], 20));
+    assert_eq!(asks(), ["https://new.example"]);
+    world.take(&Bringing { credited: true, ..by(1, "https://old.example", 10) });
+    assert_eq!(asks(), ["https://new.example"]);
 }

@@ -123,6 +123,17 @@ pub struct Means {
     pub rpc: Vec<String>,
     /// When to claim.
     pub claims: ClaimPolicy,
+    /// When a request came by them; Unix seconds. The newest count.
+    #[serde(default)]
+    pub at: u64,
+}
+
+impl Means {
+    /// The newer of two.
+    #[must_use]
+    pub fn or_newer(self, other: &Self) -> Self {
+        if other.at >= self.at { other.clone() } else { self }
+    }
 }
 
 /// When what was charged is claimed.

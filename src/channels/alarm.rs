@@ -2,7 +2,7 @@
 
 use crate::{evm::Uint256, time::UnixTime};
 
-use super::{Account, Claim, GATHER_SECONDS, Owed};
+use super::{Account, Claim, GATHER_SECONDS, Means, Owed};
 
 /// The till claims by itself; should it have lost what it was told, it is told again after this, or a twelfth of the delay.
 const TELL_AGAIN_SECONDS: u64 = 600;
@@ -56,9 +56,10 @@ pub fn on_alarm(mut account: Account, now: UnixTime) -> (Option<Account>, Due) {
     (Some(account), due)
 }
 
-/// The till has taken a claim that was due at `at`.
+/// The till has taken a claim that was due at `at`, and says whom it asks.
 #[must_use]
-pub fn told(mut account: Account, claim: &Claim, at: UnixTime) -> Account {
+pub fn told(mut account: Account, claim: &Claim, means: &Means, at: UnixTime) -> Account {
+    account.means = account.means.or_newer(means);
     account.tell_after = 0;
     // It may have claimed it already.
     if account.credited < claim.total {

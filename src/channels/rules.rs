@@ -109,7 +109,7 @@ fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime
     if new.known_only {
         return (Some(account), Reply::NotKnown);
     }
-    account.means = new.means.clone();
+    account.means = account.means.or_newer(&new.means);
     let reply = match admitted(&account, &new, now) {
         Ok(true) => serve(&mut account, new, now),
         Ok(false) => unseen(Some(&account), &new),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     chain,
-    channels::{Bringing, Command, GATHER_SECONDS, Move, MoveKind, Pending, Till, channel_name},
+    channels::{Bringing, Command, GATHER_SECONDS, Means, Move, MoveKind, Pending, Till, channel_name},
     evm::{Address, Signer, Uint256, signing_hash},
     facilitator::{ChannelSettlement, ChannelVerification, Facilitators, Roster, server_payload, server_terms},
     network::Network,
@@ -79,26 +79,27 @@ fn apart(mut rows: Vec<Row>) -> Vec<Vec<Row>> {
 }
 
 impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, L> {
-    /// A channel brings a claim, or one that is credited already.
-    pub fn take(&self, bringing: &Bringing) -> Result<(), S::Error> {
-        let Ok(network) = bringing.means.network.parse::<Network>() else { return Ok(()) };
-        let fresh = Till::of(bringing);
+    /// A channel brings a claim, or one that is credited already. Returns whom the till asks: by the newest request that
+    /// any of its channels has told it of.
+    pub fn take(&self, bringing: &Bringing) -> Result<Means, S::Error> {
+        let Ok(network) = bringing.means.network.parse::<Network>() else { return Ok(bringing.means.clone()) };
         let till = match self.store.till()? {
-            Some(known) => Till { means: bringing.means.clone(), ..known },
-            None => fresh,
+            Some(known) => Till { means: known.means.or_newer(&bringing.means), ..known },
+            None => Till::of(bringing),
         };
-        let now = self.host.now();
+        let (now, means) = (self.host.now(), till.means.clone());
         let channel = bringing.claim.channel_id(network);
         let known = self.store.load(&channel)?;
         if bringing.credited {
             self.store.keep_till(&till.owing(now))?;
-            return match known {
-                Some(known) => self.store.save(&channel, &known.credited(bringing.claim.total, now)),
-                None => Ok(()),
-            };
+            if let Some(known) = known {
+                self.store.save(&channel, &known.credited(bringing.claim.total, now))?;
+            }
+        } else {
+            self.store.keep_till(&till)?;
+            self.store.save(&channel, &Pending::brought(bringing.claim.clone(), known, now))?;
         }
-        self.store.keep_till(&till)?;
-        self.store.save(&channel, &Pending::brought(bringing.claim.clone(), known, now))
+        Ok(means)
     }
 
     /// Does what is due.

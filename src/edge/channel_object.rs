@@ -100,11 +100,10 @@ impl DurableObject for ChannelObject {
             ChannelMessage::Till(bringing) => {
                 let (roster, keys) = (roster(), channel_keys(&self.env));
                 let fetch = WorkerFetch::new(&self.env);
-                if let Some(ledger) = ledger(&self.env) {
-                    self.teller(&fetch, &roster, &ledger, keys_of(&keys)).take(&bringing)?;
-                }
+                let Some(ledger) = ledger(&self.env) else { return Response::error("no ledger", 500) };
+                let means = self.teller(&fetch, &roster, &ledger, keys_of(&keys)).take(&bringing)?;
                 self.schedule().await?;
-                Response::from_json(&true)
+                Response::from_json(&means)
             }
         }
     }
@@ -261,10 +260,10 @@ impl ChannelObject {
             self.keep(Some(&before), after, write_at)?;
         }
         if let Some(claim) = claim
-            && self.bring(claim.clone(), means.clone(), false).await
+            && let Some(means) = self.bring(claim.clone(), means.clone(), false).await
             && let Kept { account: Some(before), write_at } = self.store.kept()?
         {
-            self.keep(Some(&before), Some(told(before.clone(), &claim, now)), write_at)?;
+            self.keep(Some(&before), Some(told(before.clone(), &claim, &means, now)), write_at)?;
         }
         if look {
             let id = format!("0x{}", hex::encode(before.channel.channel_id));
@@ -285,15 +284,15 @@ impl ChannelObject {
         Ok(())
     }
 
-    /// Tells the till; false where it cannot be reached. A claim is told again then; what is credited is paid out with the
-    /// next one.
-    async fn bring(&self, claim: Claim, means: Means, credited: bool) -> bool {
+    /// Tells the till, which says whom it asks; nothing where it cannot be reached. A claim is told again then; what is
+    /// credited is paid out with the next one.
+    async fn bring(&self, claim: Claim, means: Means, credited: bool) -> Option<Means> {
         let till = till_name(&means.network, &claim.config);
         let told = match ledger(&self.env) {
-            Some(stub) => stub.bring(&till, Bringing { claim, means, credited }).await.is_ok(),
-            None => false,
+            Some(stub) => stub.bring(&till, Bringing { claim, means, credited }).await.ok(),
+            None => None,
         };
-        if !told {
+        if told.is_none() {
             Host.fault("channels: a till cannot be reached; it is told again");
         }
         told

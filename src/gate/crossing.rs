@@ -118,6 +118,7 @@ impl<'a, R: Request> Crossing<'a, R> {
                 facilitators: table.facilitators().to_vec(),
                 rpc: table.rpc(network).to_vec(),
                 claims: ClaimPolicy { every: claims.every(), idle, threshold },
+                at: 0,
             },
             known_only: false,
             known_channel_only: false,
@@ -208,6 +209,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     ) -> Result<Reply, LedgerDown> {
         let ledger = self.ledger.ok_or(LedgerDown)?;
         let mut presentation = crossing.presentation(found);
+        presentation.means.at = self.host.now().0;
         // With a key of the owner's a facilitator's is good for channels that were opened before.
         let is_own = self.channels.signer(presentation.config.receiver_authorizer).is_some();
         presentation.known_channel_only = self.channels.authorizer().is_some() && !is_own;
