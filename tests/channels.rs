@@ -609,8 +609,8 @@ fn charged_ten() -> Option<Account> {
 }
 
 /// What is to be claimed of it, and by which voucher.
-fn to_claim(known: &Option<Account>) -> (u64, String) {
-    let account = known.as_ref().unwrap();
+fn to_claim(known: Option<&Account>) -> (u64, String) {
+    let account = known.unwrap();
     (number(account.claimable()), account.channel.signature.clone())
 }
 
@@ -622,13 +622,13 @@ fn what_cannot_be_true_of_a_channel_costs_nothing_and_is_asked_for_again() {
         let due = wake(known.as_ref().unwrap());
         tell(&mut known, Command::Look(word.clone()), 1001);
         assert_eq!(known.as_ref().unwrap().odd, Some(odd), "the operator is told");
-        assert_eq!((to_claim(&known), wake(known.as_ref().unwrap())), ((10, "0x10".to_owned()), due));
+        assert_eq!((to_claim(known.as_ref()), wake(known.as_ref().unwrap())), ((10, "0x10".to_owned()), due));
         let next = |seen| present(voucher(20, 10, "b", seen));
         let unseen = Reply::Unseen { deposit_begun: false };
         assert_eq!(tell(&mut known, next(None), 1002), unseen, "fresh as it was, it is asked for again");
         let word = Seen { total_claimed: word.total_claimed.max(21.into()), at: 1002, ..word };
         assert_eq!(tell(&mut known, next(Some(word)), 1002), unseen, "by it nobody is served, nor refused");
-        assert_eq!(to_claim(&known), (10, "0x10".to_owned()));
+        assert_eq!(to_claim(known.as_ref()), (10, "0x10".to_owned()));
         assert!(matches!(tell(&mut known, next(Some(seen(100, 0, 1003))), 1003), Reply::Held { .. }));
         assert_eq!(known.unwrap().odd, None);
     }
@@ -655,14 +655,17 @@ fn a_claim_that_was_said_to_be_credited_and_is_not_on_chain_is_claimed_again() {
     tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1600);
     assert_eq!(wake(known.as_ref().unwrap()), 1900, "it is looked at once more");
     tell(&mut known, Command::Look(seen(100, 0, 1899)), 1899);
-    assert_eq!(to_claim(&known).0, 0, "a node may lag behind");
+    assert_eq!(to_claim(known.as_ref()).0, 0, "a node may lag behind");
     let (after, due) = on_alarm(known.clone().unwrap(), UnixTime(1900));
     assert!(due.look && due.claim.is_none() && after.is_some_and(|after| wake(&after) == 2200));
     let mut confirmed = known.clone();
     tell(&mut confirmed, Command::Look(seen(100, 10, 1900)), 1900);
     assert!(wake(confirmed.as_ref().unwrap()) > 2_000_000, "nothing is left to look for");
     tell(&mut known, Command::Look(seen(100, 0, 1900)), 1900);
-    assert_eq!((to_claim(&known), known.as_ref().unwrap().odd), ((10, "0x10".to_owned()), Some(Odd::NotCredited)));
+    assert_eq!(
+        (to_claim(known.as_ref()), known.as_ref().unwrap().odd),
+        ((10, "0x10".to_owned()), Some(Odd::NotCredited))
+    );
     assert!(wake(known.as_ref().unwrap()) <= 1900);
 }
 
@@ -678,10 +681,10 @@ fn what_another_worker_has_claimed_was_charged_once_the_payer_has_signed_for_as_
     let Reply::Held { hold, state } = reply else { panic!("{reply:?}") };
     assert_eq!((number(state.charged_cumulative_amount), known.as_ref().unwrap().odd), (50, None));
     // The voucher that is kept is not given up before a newer one is charged.
-    assert_eq!(to_claim(&known), (10, "0x10".to_owned()));
+    assert_eq!(to_claim(known.as_ref()), (10, "0x10".to_owned()));
     let mut failed = known.clone();
     tell(&mut failed, Command::Release { hold, touched: false }, 1302);
-    assert_eq!(to_claim(&failed), (10, "0x10".to_owned()));
+    assert_eq!(to_claim(failed.as_ref()), (10, "0x10".to_owned()));
     charged(&mut known, hold, 10, 1302);
     let (_, due) = on_alarm(known.unwrap(), UnixTime(5000));
     let claim = due.claim.unwrap();

@@ -110,11 +110,11 @@ impl Pending {
             // What is at it stays at it, with the newer voucher; haste brings it forward.
             Some(known) if !known.claimed => {
                 let at = if claim.urgent && known.failures == 0 { now.0 } else { known.at };
-                let (claim, short) = match claim.total >= known.claim.total {
-                    true => (claim, None),
-                    false => (known.claim.clone(), known.short),
-                };
-                Self { claim, at, short, ..known }
+                if claim.total >= known.claim.total {
+                    Self { claim, at, short: None, ..known }
+                } else {
+                    Self { at, ..known }
+                }
             }
             // It is credited, and its channel is about to be told.
             Some(known) if claim.total <= known.claim.total => Self { at: now.0, ..known },

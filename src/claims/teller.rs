@@ -137,30 +137,16 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
                 ChannelSettlement::Done { transaction, .. } => {
                     self.claimed(till, network, batch, Some(&transaction)).await?;
                 }
-                ChannelSettlement::Refused(reason) | ChannelSettlement::Failed(reason) => match batch.len() {
-                    count if count == 1 || is_about_all(reason.as_str()) => {
-                        let reason = reason.as_str();
-                        let is_about_all = is_about_all(reason);
-                        for ((channel, pending), held) in self.still_open(till, network, batch).await? {
-                            let short = pending.shortened(held.as_ref().map(|held| held.balance));
-                            match short.filter(|_| !is_about_all) {
-                                Some(short) => {
-                                    batches.extend(self.shorten(network, (channel, short), &pending, held).await?);
-                                }
-                                None => {
-                                    self.host
-                                        .fault(&format!("claim of channel {channel}: {reason}; tried again later"));
-                                    self.failed(&channel, &pending, false)?;
-                                }
-                            }
-                        }
-                    }
-                    count => {
-                        let rest = batch.split_off(count / 2);
+                ChannelSettlement::Refused(reason) | ChannelSettlement::Failed(reason) => {
+                    let is_about_all = is_about_all(reason.as_str());
+                    if batch.len() == 1 || is_about_all {
+                        batches.extend(self.refused(till, network, batch, reason.as_str(), is_about_all).await?);
+                    } else {
+                        let rest = batch.split_off(batch.len() / 2);
                         batches.push(rest);
                         batches.push(batch);
                     }
-                },
+                }
                 ChannelSettlement::Unknown { .. } => {
                     self.host.fault(&format!("claim of {} channels: outcome unknown; asked for again", batch.len()));
                     for (channel, pending) in batch {
@@ -172,29 +158,38 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
         Ok(())
     }
 
-    /// A channel that holds less than was charged, its payer having taken it back before it was claimed: what it holds is
-    /// claimed, as a batch of its own. The rest stays charged, and its object tries again.
-    async fn shorten(
+    /// Claims that are refused wait, but for those of channels that hold less than was charged, their payers having taken
+    /// it back before it was claimed: what they hold is claimed at once, each as a batch of its own.
+    async fn refused(
         &self,
+        till: &Till,
         network: Network,
-        (channel, short): Row,
-        pending: &Pending,
-        held: Option<Held>,
-    ) -> Result<Option<Vec<Row>>, S::Error> {
-        if self.store.load(&channel)?.is_none_or(|now| now.claim.total > pending.claim.total) {
-            // A newer claim has come, perhaps with more money.
-            return self.failed(&channel, pending, false).map(|()| None);
+        rows: Vec<Row>,
+        reason: &str,
+        is_about_all: bool,
+    ) -> Result<Vec<Vec<Row>>, S::Error> {
+        let mut again = Vec::new();
+        for ((channel, pending), held) in self.still_open(till, network, rows).await? {
+            // A newer claim may have come meanwhile, perhaps with more money.
+            let is_newest = self.store.load(&channel)?.is_some_and(|now| now.claim.total <= pending.claim.total);
+            let short = pending.shortened(held.as_ref().map(|held| held.balance));
+            let Some(short) = short.filter(|_| is_newest && !is_about_all) else {
+                self.host.fault(&format!("claim of channel {channel}: {reason}; tried again later"));
+                self.failed(&channel, &pending, false)?;
+                continue;
+            };
+            let holds = short.claim.total;
+            let missing = pending.claim.total.checked_sub(holds).unwrap_or(Uint256::ZERO);
+            self.host.fault(&format!("channel {channel} holds {holds}, {missing} less than was charged"));
+            let is_empty = holds <= held.map_or(pending.claim.before, |held| held.total_claimed);
+            self.store.save(&channel, &Pending { claimed: is_empty, ..short.clone() })?;
+            if is_empty {
+                self.tell(network, (channel, short)).await?;
+            } else {
+                again.push(vec![(channel, short)]);
+            }
         }
-        let holds = short.claim.total;
-        let missing = pending.claim.total.checked_sub(holds).unwrap_or(Uint256::ZERO);
-        let is_empty = holds <= held.map_or(pending.claim.before, |held| held.total_claimed);
-        self.host.fault(&format!("channel {channel} holds {holds}, {missing} less than was charged"));
-        self.store.save(&channel, &Pending { claimed: is_empty, ..short.clone() })?;
-        if is_empty {
-            self.tell(network, (channel, short)).await?;
-            return Ok(None);
-        }
-        Ok(Some(vec![(channel, short)]))
+        Ok(again)
     }
 
     /// A claim has failed once more. What has come meanwhile stays.

@@ -254,12 +254,10 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Lets the channel go; what it says of that, where it can be reached.
     async fn release_channel(&self, ticket: &Ticket, touched: bool) -> Option<Reply> {
         let release = Command::Release { hold: ticket.hold(), touched };
-        match self.ledger?.channel(ticket.object(), release).await {
-            Ok(reply) => Some(reply),
-            Err(_) => {
-                self.host.fault("the ledger cannot be reached; a channel waits for its lease to end");
-                None
-            }
+        let reply = self.ledger?.channel(ticket.object(), release).await.ok();
+        if reply.is_none() {
+            self.host.fault("the ledger cannot be reached; a channel waits for its lease to end");
         }
+        reply
     }
 }

@@ -228,10 +228,10 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let is_voucher = message.kind == Kind::Voucher;
         let asked_at = self.host.now();
         if let Some(refusal) = late {
-            return match deposit_begun {
-                true => self.arrived(crossing, refusal).await,
-                false => Err(challenge.refused(refusal, X402Version::V2)),
-            };
+            if deposit_begun {
+                return self.arrived(crossing, refusal).await;
+            }
+            return Err(challenge.refused(refusal, X402Version::V2));
         }
         if is_voucher
             && message.is_proven()
