@@ -9,6 +9,7 @@ mod alarm;
 mod claim;
 mod command;
 mod line;
+mod present;
 mod rules;
 mod sight;
 

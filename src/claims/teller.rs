@@ -5,36 +5,23 @@ use std::rc::Rc;
 use serde_json::json;
 
 use crate::{
-    chain,
     channels::{Bringing, Command, GATHER_SECONDS, Means, Move, MoveKind, Pending, Till, channel_name},
-    evm::{Address, Signer, Uint256, signing_hash},
-    facilitator::{ChannelSettlement, ChannelVerification, Facilitators, Roster, server_payload, server_terms},
+    evm::{Signer, Uint256},
+    facilitator::{ChannelSettlement, Roster},
     network::Network,
     ports::{Clock, Fetch, Journal, Ledger},
-    schemes::batch_settlement::{ClaimBatch, domain},
-    x402::PaymentRequirements,
 };
 
-use super::TillStore;
+use super::{
+    TillStore,
+    bring::{is_about_all, till_terms},
+};
 
 /// Channels that one transaction claims.
 const MAX_PER_BATCH: usize = 100;
 
 /// Calls to facilitators that one run makes; the next run takes the rest.
 const MAX_CALLS: usize = 24;
-
-/// Channels that are asked for in one question to the chain.
-const MAX_PER_QUESTION: usize = 30;
-
-/// Channels that a facilitator is asked for one by one, in one run, where the owner names no RPC.
-const MAX_ASKED: usize = 5;
-
-/// A facilitator's word about one channel.
-const ASK_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// Codes that say that the facilitator does not sign for this receiver; another one may.
-const NOT_MINE: [&str; 4] =
-    ["authorizer_not_configured", "authorizer_address_mismatch", "unsupported_scheme", "unsupported_network"];
 
 /// The receiver's own keys.
 pub type Keys = Rc<Vec<Signer>>;
@@ -56,13 +43,7 @@ pub struct Teller<'a, S, F, H, L> {
     pub keys: &'a [Signer],
 }
 
-type Row = (String, Pending);
-
-/// What a channel holds on chain, and what is claimed of it.
-struct Held {
-    balance: Uint256,
-    total_claimed: Uint256,
-}
+pub(super) type Row = (String, Pending);
 
 /// The batches to claim, the last one first. Rows that have failed go apart from the others, and the more often they
 /// have, the fewer together: one that makes every answer get lost does not keep the others from being claimed.
@@ -200,59 +181,8 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
         }
     }
 
-    /// Has a facilitator bring the claims to the chain.
-    async fn send(&self, till: &Till, network: Network, batch: &[Row]) -> ChannelSettlement {
-        let Some(terms) = terms(till, batch) else { return ChannelSettlement::Unknown { deadline: false } };
-        let claims: Vec<_> = batch
-            .iter()
-            .map(|(_, Pending { claim, .. })| {
-                json!({
-                    "voucher": { "channel": claim.config, "maxClaimableAmount": claim.max },
-                    "signature": claim.signature,
-                    "totalClaimed": claim.total,
-                })
-            })
-            .collect();
-        let mut payload = json!({ "type": "claim", "claims": claims });
-        if let Some(signer) = self.signer(till.authorizer) {
-            let entries = batch.iter().map(|(_, pending)| pending.claim.entry(network));
-            let hash = signing_hash(&domain(network.chain_id()), &ClaimBatch { claims: entries.collect() });
-            payload["claimAuthorizerSignature"] = json!(signer.sign(&hash));
-        }
-        let failures = batch.iter().map(|(_, pending)| pending.failures).max().unwrap_or(0);
-        self.bring(till, &terms, payload, failures).await
-    }
-
-    /// By one facilitator after the other where one does not do it at all, else by the next one at the next try.
-    async fn bring(
-        &self,
-        till: &Till,
-        terms: &PaymentRequirements,
-        payload: serde_json::Value,
-        failures: u32,
-    ) -> ChannelSettlement {
-        let facilitators = self.facilitators();
-        let mut urls = facilitators.for_channels(&till.means.facilitators, terms);
-        if !urls.is_empty() {
-            let first = usize::try_from(failures).unwrap_or(0) % urls.len();
-            urls.rotate_left(first);
-        }
-        let Some(payload) = server_payload(terms, payload) else {
-            return ChannelSettlement::Unknown { deadline: false };
-        };
-        let mut last = ChannelSettlement::Unknown { deadline: false };
-        for url in urls {
-            last = facilitators.settle_channel(url, &payload, terms).await;
-            match &last {
-                ChannelSettlement::Refused(reason) if NOT_MINE.iter().any(|code| reason.as_str().ends_with(code)) => {}
-                _ => break,
-            }
-        }
-        last
-    }
-
     /// The chain has credited these: what was credited can be paid out, and the channels are told.
-    async fn claimed(
+    pub(super) async fn claimed(
         &self,
         till: &Till,
         network: Network,
@@ -287,80 +217,6 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
             (_, None) => Ok(()),
             (Ok(_), Some(_)) => self.store.forget(&channel),
             (Err(_), Some(now)) => self.store.save(&channel, &now.failed(false, self.host.now())),
-        }
-    }
-
-    /// Those of which it is known that they are not credited yet. What is doubtful and cannot be asked for waits.
-    async fn without_doubt(&self, till: &Till, network: Network, rows: Vec<Row>) -> Result<Vec<Row>, S::Error> {
-        let (doubtful, mut open): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|(_, pending)| pending.doubtful);
-        // Claims are cumulative: sent twice, nothing moves twice.
-        open.extend(self.still_open(till, network, doubtful).await?.into_iter().map(|(row, _)| row));
-        Ok(open)
-    }
-
-    /// Those of these that the chain has not credited, as far as is known, and what was found of them.
-    async fn still_open(
-        &self,
-        till: &Till,
-        network: Network,
-        rows: Vec<Row>,
-    ) -> Result<Vec<(Row, Option<Held>)>, S::Error> {
-        let (mut open, mut credited) = (Vec::new(), Vec::new());
-        let mut asked = 0;
-        for part in rows.chunks(MAX_PER_QUESTION) {
-            let ids: Vec<String> = part.iter().map(|(channel, _)| channel.clone()).collect();
-            let known = chain::channels(self.fetch, &till.means.rpc, &ids).await;
-            for (index, (channel, pending)) in part.iter().enumerate() {
-                let held = match &known {
-                    Some(known) => known
-                        .get(index)
-                        .map(|channel| Held { balance: channel.balance, total_claimed: channel.total_claimed }),
-                    None if asked < MAX_ASKED => {
-                        asked += 1;
-                        self.by_word(till, pending).await
-                    }
-                    None => None,
-                };
-                // More claimed than was ever asked for, or than there is, is nobody's word: what is sent twice moves
-                // nothing twice.
-                let most = |held: &Held| pending.claim.max.min(held.balance);
-                let held = held.filter(|held| held.total_claimed <= most(held));
-                match &held {
-                    Some(held) if held.total_claimed >= pending.claim.total => {
-                        credited.push((channel.clone(), pending.clone()));
-                    }
-                    Some(_) => open.push(((channel.clone(), Pending { doubtful: false, ..pending.clone() }), held)),
-                    None => open.push(((channel.clone(), pending.clone()), None)),
-                }
-            }
-        }
-        if !credited.is_empty() {
-            self.claimed(till, network, credited, None).await?;
-        }
-        Ok(open)
-    }
-
-    /// What a facilitator says of a channel: it tells that of a refund that nobody asks it to bring.
-    async fn by_word(&self, till: &Till, pending: &Pending) -> Option<Held> {
-        let terms = terms(till, std::slice::from_ref(&(String::new(), pending.clone())))?;
-        let claim = &pending.claim;
-        let network: Network = till.means.network.parse().ok()?;
-        let payload = json!({
-            "type": "refund",
-            "channelConfig": claim.config,
-            "voucher": {
-                "channelId": claim.channel_id(network),
-                "maxClaimableAmount": claim.max,
-                "signature": claim.signature,
-            },
-        });
-        let payload = server_payload(&terms, payload)?;
-        let urls = &till.means.facilitators;
-        match self.facilitators().verify_channel(urls, &payload, &terms, ASK_WITHIN).await {
-            ChannelVerification::Good(seen, _) => {
-                Some(Held { balance: seen.balance, total_claimed: seen.total_claimed })
-            }
-            _ => None,
         }
     }
 
@@ -415,26 +271,4 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
             transaction: transaction.to_owned(),
         }
     }
-
-    fn signer(&self, address: Address) -> Option<&Signer> {
-        self.keys.iter().find(|key| key.address() == address)
-    }
-
-    fn facilitators(&self) -> Facilitators<'_, F, H> {
-        Facilitators::new(self.fetch, self.host, self.roster)
-    }
-}
-
-/// Whether a refusal has nothing to do with any of the channels: trying halves would be refused likewise.
-fn is_about_all(reason: &str) -> bool {
-    NOT_MINE.iter().chain(&["rpc_read_failed", "invalid_payment_requirements"]).any(|code| reason.ends_with(code))
-}
-
-fn terms(till: &Till, batch: &[Row]) -> Option<PaymentRequirements> {
-    let delay = batch.first().map_or(0, |(_, pending)| pending.claim.config.withdraw_delay);
-    server_terms(&till.means.network, till.token, till.receiver, till.authorizer, delay)
-}
-
-fn till_terms(till: &Till) -> Option<PaymentRequirements> {
-    server_terms(&till.means.network, till.token, till.receiver, till.authorizer, 0)
 }
