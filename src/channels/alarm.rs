@@ -118,7 +118,9 @@ fn look_at(account: &Account) -> Option<u64> {
     let seen = (account.channel.onchain_synced_at / 1000).max(account.looked_at);
     let watched = account.is_claimable() && account.short_since == 0 && account.takes_vouchers_until().is_none();
     let watch = watched.then(|| seen.saturating_add(pause));
-    let confirm = account.unconfirmed.then(|| account.known_at.max(account.looked_at).saturating_add(pause));
+    // The longer nobody says, the more seldom.
+    let (since, last) = (account.known_at, account.known_at.max(account.looked_at));
+    let confirm = account.unconfirmed.then(|| last.saturating_add(pause.max(last - since)));
     watch.into_iter().chain(confirm).min()
 }
 

@@ -39,7 +39,7 @@ pub(super) fn present(
     }
     if let Some(seen) = &new.seen {
         if account.serving.is_none() {
-            account.recover(seen, new.max);
+            account.recover(seen, charged_before(&new));
         }
         if !account.see(seen) {
             let reply = unseen(Some(&account), &new);
@@ -62,6 +62,11 @@ pub(super) fn present(
         Err(flaw) => refused(flaw, &account),
     };
     (Some(account), reply)
+}
+
+/// What its payer takes for charged before it.
+fn charged_before(new: &Presentation) -> Uint256 {
+    new.max.checked_sub(new.price).unwrap_or(Uint256::ZERO)
 }
 
 /// What is known of this very voucher for this very request, or of another that is being served.
@@ -94,7 +99,7 @@ fn admitted(account: &Account, new: &Presentation, now: UnixTime) -> Result<bool
     let (channel, told) = (&account.channel, new.seen.is_some());
     if let Err(flaw) = channel.continues_with(new.max, new.price) {
         // Who has signed for more may have been served by a Worker that we know nothing of.
-        let may_recover = new.max > channel.charged_cumulative_amount && !told && !channel.is_fresh(now);
+        let may_recover = charged_before(new) > channel.charged_cumulative_amount && !told && !channel.is_fresh(now);
         return if may_recover { Ok(false) } else { Err(flaw) };
     }
     match &new.asked {
@@ -169,7 +174,7 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
         return (None, Reply::Refused { flaw: ChannelFlaw::ChannelNotFound, known: None });
     }
     // The specification's rule for a server that has lost its memory; never less than was claimed.
-    let charged = new.max.checked_sub(new.price).unwrap_or(Uint256::ZERO).max(seen.total_claimed);
+    let charged = charged_before(&new).max(seen.total_claimed);
     let mut account = Account {
         channel: Channel {
             channel_id: *id,

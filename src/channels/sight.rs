@@ -47,21 +47,24 @@ impl Seen {
 }
 
 impl Account {
-    /// Whether what was charged has to rise to what the chain says was claimed; `max` is what the payer's voucher allows
-    /// that comes with it.
+    /// Lets what was charged rise to what the chain says was claimed, if the payer says so too: by its voucher, `charged`
+    /// before the request that it is for.
     ///
     /// Nobody can claim more than the payer has signed, and what we sign for is at most what we charged. So more can be
     /// claimed than was charged here only where our record was lost, or another Worker with the same key has served this
     /// channel: vouchers were charged and claimed that we do not have. Then the specification's rule for lost records
     /// holds: what was claimed was charged. The same words can be a facilitator's or a node's error or lie, which must
-    /// cost nobody anything. What tells them apart is the payer: it has signed for what was claimed, knows it, and
-    /// presents a voucher over as much or more. A voucher over less contradicts them: they are [`Odd::NeverCharged`].
+    /// cost nobody anything. What tells them apart is the payer: it knows what it was charged, and signs for that and the
+    /// next request's price. A voucher that begins below what is said to be claimed contradicts it: [`Odd::NeverCharged`].
     ///
     /// Should both be in error nothing is given up either: the voucher that is kept stays, and what was charged by it is
     /// claimed, until a newer one is charged, which allows more. (Where the chain has credited it, that moves nothing.)
-    pub(super) fn recover(&mut self, seen: &Seen, max: Uint256) {
+    pub(super) fn recover(&mut self, seen: &Seen, charged: Uint256) {
         let channel = &mut self.channel;
-        if seen.total_claimed > channel.charged_cumulative_amount && seen.total_claimed <= max && !seen.is_nonsense() {
+        if seen.total_claimed > channel.charged_cumulative_amount
+            && seen.total_claimed <= charged
+            && !seen.is_nonsense()
+        {
             channel.charged_cumulative_amount = seen.total_claimed;
         }
     }
