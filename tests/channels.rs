@@ -89,8 +89,10 @@ enum Deed {
     ClaimTold,
     /// The chain is asked.
     Look,
-    /// Somebody says that so much is claimed.
-    Lie(u64),
+    /// Somebody says that so much is claimed: of itself, or with the honest next voucher for a price.
+    Lie(u64, Option<u64>),
+    /// Another Worker with the same key charges so much, and claims.
+    Elsewhere(u64),
     /// The object loses its memory; what it has stored stays.
     Crash,
 }
@@ -111,7 +113,8 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         4 => any::<bool>().prop_map(Deed::Alarm),
         3 => Just(Deed::ClaimTold),
         2 => Just(Deed::Look),
-        1 => (0_u64..200).prop_map(Deed::Lie),
+        2 => (0_u64..200, prop::option::of(0_u64..50)).prop_map(|(claimed, price)| Deed::Lie(claimed, price)),
+        1 => (1_u64..20).prop_map(Deed::Elsewhere),
         2 => Just(Deed::Crash),
     ];
     prop::collection::vec(deed, 1..120)
@@ -237,9 +240,22 @@ proptest! {
                     let owed = known.iter().flat_map(|account| &account.owed);
                     truth.undelivered = owed.map(|owed| (number(owed.max), owed.request.parse().unwrap_or(9), owed.since)).collect();
                 }
-                Deed::Lie(claimed) => {
-                    tell(&mut known, Command::Look(Seen { total_claimed: claimed.into(), ..chain(&truth, now) }), now);
+                Deed::Lie(claimed, price) => {
+                    let lie = Seen { total_claimed: claimed.into(), ..chain(&truth, now) };
+                    match price {
+                        Some(price) => presented = Some(voucher(truth.charged + price, price, "1", Some(lie))),
+                        None => {
+                            tell(&mut known, Command::Look(lie), now);
+                        }
+                    }
                 }
+                // Its payer has one request under way at a time.
+                Deed::Elsewhere(amount) => if truth.charged + amount <= truth.balance && known.as_ref().is_none_or(|account| account.serving.is_none()) {
+                    truth.charged += amount;
+                    truth.claimed = truth.charged;
+                    holds.clear();
+                    last = None;
+                },
                 Deed::Look => {
                     tell(&mut known, Command::Look(chain(&truth, now)), now);
                 }
@@ -250,8 +266,9 @@ proptest! {
                 if matches!(reply, Reply::Unseen { .. }) {
                     presentation.seen = Some(chain(&truth, now));
                     reply = tell(&mut known, present(presentation.clone()), now);
-                    let asked_again = matches!(reply, Reply::Unseen { .. });
-                    prop_assert!(!asked_again, "asked for the chain again");
+                    // But where the chain is beyond us, and the payer is not.
+                    let is_beyond = known.as_ref().is_some_and(|account| number(account.channel.charged_cumulative_amount) < truth.claimed);
+                    prop_assert!(is_beyond || !matches!(reply, Reply::Unseen { .. }), "asked for the chain again");
                 }
                 let this = (number(presentation.max), presentation.request.parse().unwrap_or(9));
                 match &reply {
@@ -275,12 +292,13 @@ proptest! {
                         let tells = matches!(flaw, ChannelFlaw::CumulativeAmountMismatch | ChannelFlaw::CumulativeBelowClaimed);
                         prop_assert_eq!(told.is_some(), tells);
                     }
-                    Reply::Busy { .. } | Reply::Elsewhere => {}
+                    Reply::Busy { .. } | Reply::Elsewhere | Reply::Unseen { .. } => {}
                     other => panic!("{other:?}"),
                 }
-                // Presenting charges nothing.
+                // Presenting charges nothing, but what was charged elsewhere.
                 if let (Some(before), Some(account)) = (charged_before, &known) {
-                    prop_assert_eq!(account.channel.charged_cumulative_amount, before);
+                    let charged = account.channel.charged_cumulative_amount;
+                    prop_assert!(charged == before || charged > before && number(charged) <= truth.charged.max(truth.claimed));
                 }
             }
             if is_lasting || !was || known.is_none() {
@@ -288,7 +306,10 @@ proptest! {
             }
             if let Some(account) = &known {
                 let channel = &account.channel;
-                prop_assert!(channel.signature.is_empty() || channel.charged_cumulative_amount <= channel.signed_max_claimable);
+                let (charged, signed) = (number(channel.charged_cumulative_amount), number(channel.signed_max_claimable));
+                // More than by the voucher that is kept only by what was charged elsewhere.
+                prop_assert!(channel.signature.is_empty() || charged <= signed.max(truth.charged));
+                prop_assert!(number(account.claimable()) <= signed);
                 prop_assert!(channel.total_claimed <= channel.charged_cumulative_amount);
                 let kept = if channel.signature.is_empty() { 0 } else { truth.charged.saturating_sub(truth.claimed) };
                 prop_assert!(number(account.claimable()) >= kept, "{} given up", kept);

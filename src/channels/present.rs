@@ -195,7 +195,7 @@ fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Repl
         hold: 0,
         requests: 0,
         deposit: None,
-        credited: seen.total_claimed,
+        credited: Uint256::ZERO,
         unconfirmed: false,
         unclaimed_since: 0,
         short_since: 0,
