@@ -550,6 +550,25 @@ fn a_deposit_whose_time_is_over_is_refused_once_it_cannot_have_arrived() {
 }
 
 #[test]
+fn a_deposit_that_may_have_arrived_keeps_its_identifier() {
+    let (world, client) = (world(), Client::new());
+    let offer = offer(&world);
+    let named = |request: FakeRequest| {
+        let header = &request.headers[0].1;
+        let mut message: Value = serde_json::from_slice(&decode_header("PAYMENT-SIGNATURE", header).unwrap()).unwrap();
+        let info = json!({"required": false, "id": "pay_0123456789abcdef"});
+        message["extensions"] = json!({"payment-identifier": {"info": info}});
+        FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &encode_header(&message))
+    };
+    world.verify.replace(vec![verified(0), not_verified("deposit_simulation_failed")]);
+    world.settle.replace(vec![Err(x402_edge::ports::NoAnswer::Deadline)]);
+    let request = named(client.by_deposit(&offer, 10_000));
+    assert_eq!(world.ours(&request).status, 504);
+    assert_eq!(world.ours(&request).status, 502);
+    assert_eq!(world.ours(&named(client.by_voucher_over(&offer, 5000))).status, 409);
+}
+
+#[test]
 fn a_refund_whose_transaction_failed_may_have_moved_money() {
     let (world, client, offer) = opened();
     world.verify.replace(vec![verified(1_000_000)]);

@@ -126,6 +126,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let (reply, asked) = match self.present(&crossing, None).await {
             Ok(Reply::Unseen { deposit_begun }) => match self.look(&crossing, deposit_begun, late).await {
                 Ok((seen, asked)) => (self.present(&crossing, Some((seen, asked.clone()))).await, asked),
+                // What may have arrived keeps its identifier.
+                Err(answer) if deposit_begun && answer.status != 402 => return answer.into(),
                 Err(answer) => return self.unname(naming.as_ref(), answer).await.into(),
             },
             reply => (reply, asked),
