@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use x402_edge::{
     channels::{
-        Account, Asked, ClaimPolicy, Command, Due, Means, Presentation, Reply, Seen, Served, SignedRefund, apply,
-        on_alarm, wake,
+        Account, Asked, ChannelLine, Claim, ClaimPolicy, Command, Due, Means, Odd, Presentation, Reply, Seen, Served,
+        SignedRefund, apply, on_alarm, told, wake,
     },
     evm::{Address, Hash32, Uint256},
     schemes::batch_settlement::{ChannelConfig, ChannelFlaw},
@@ -83,11 +83,16 @@ enum Deed {
     Release(bool, bool),
     Refunded(bool),
     Delivered(bool, bool),
-    Alarm,
+    /// The alarm; whether the till can be told.
+    Alarm(bool),
     /// The till has claimed what it was told last, or before that.
     ClaimTold,
     /// The chain is asked.
     Look,
+    /// Somebody says that so much is claimed: of itself, or with the honest next voucher for a price.
+    Lie(u64, Option<u64>),
+    /// Another Worker with the same key charges so much, and claims.
+    Elsewhere(u64),
     /// The object loses its memory; what it has stored stays.
     Crash,
 }
@@ -105,9 +110,11 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         2 => (any::<bool>(), any::<bool>()).prop_map(|(newest, touched)| Deed::Release(newest, touched)),
         2 => any::<bool>().prop_map(Deed::Refunded),
         4 => (any::<bool>(), any::<bool>()).prop_map(|(newest, whole)| Deed::Delivered(newest, whole)),
-        4 => Just(Deed::Alarm),
+        4 => any::<bool>().prop_map(Deed::Alarm),
         3 => Just(Deed::ClaimTold),
         2 => Just(Deed::Look),
+        2 => (0_u64..200, prop::option::of(0_u64..50)).prop_map(|(claimed, price)| Deed::Lie(claimed, price)),
+        1 => (1_u64..20).prop_map(Deed::Elsewhere),
         2 => Just(Deed::Crash),
     ];
     prop::collection::vec(deed, 1..120)
@@ -200,9 +207,9 @@ proptest! {
                         }
                     }
                 },
-                Deed::Alarm => if let Some(account) = known.take() {
+                Deed::Alarm(reached) => if let Some(account) = known.take() {
                     let was_due = wake(&account) <= now;
-                    let (after, Due { claim, .. }) = on_alarm(account.clone(), UnixTime(now));
+                    let (mut after, Due { claim, .. }) = on_alarm(account.clone(), UnixTime(now));
                     if after.is_none() {
                         prop_assert!(!account.is_claimable() && was_due, "forgotten with {} unclaimed", account.claimable());
                         prop_assert!(truth.undelivered.iter().all(|(.., at)| now >= at + 24 * 3600), "forgotten and owed");
@@ -211,16 +218,21 @@ proptest! {
                     if let Some(claim) = claim {
                         prop_assert!(claim.total <= claim.max, "claims more than was signed");
                         prop_assert!(number(claim.total) <= truth.charged, "claims more than was charged");
-                        truth.told = Some(number(claim.total));
+                        if reached {
+                            truth.told = Some(number(claim.total));
+                            after = after.map(|account| told(account, &claim, &means(), UnixTime(now)));
+                        }
                     }
                     // The alarm does not come again and again for nothing.
                     prop_assert!(after.as_ref().is_none_or(|after| wake(after) > now), "{after:?}");
                     known = after;
                 },
                 // The contract pays no more than there is.
-                Deed::ClaimTold => if let Some(total) = truth.told.take().filter(|total| *total <= truth.balance) {
+                Deed::ClaimTold => if let Some(total) = truth.told.take() {
+                    let short = (total > truth.balance).then(|| truth.balance.into());
+                    let total = total.min(truth.balance);
                     truth.claimed = truth.claimed.max(total);
-                    tell(&mut known, Command::Claimed { total: total.into() }, now);
+                    tell(&mut known, Command::Claimed { total: total.into(), short }, now);
                 },
                 Deed::Crash => {
                     known = stored.as_ref().map(Account::lasting);
@@ -228,6 +240,22 @@ proptest! {
                     let owed = known.iter().flat_map(|account| &account.owed);
                     truth.undelivered = owed.map(|owed| (number(owed.max), owed.request.parse().unwrap_or(9), owed.since)).collect();
                 }
+                Deed::Lie(claimed, price) => {
+                    let lie = Seen { total_claimed: claimed.into(), ..chain(&truth, now) };
+                    match price {
+                        Some(price) => presented = Some(voucher(truth.charged + price, price, "1", Some(lie))),
+                        None => {
+                            tell(&mut known, Command::Look(lie), now);
+                        }
+                    }
+                }
+                // Its payer has one request under way at a time.
+                Deed::Elsewhere(amount) => if truth.charged + amount <= truth.balance && known.as_ref().is_none_or(|account| account.serving.is_none()) {
+                    truth.charged += amount;
+                    truth.claimed = truth.charged;
+                    holds.clear();
+                    last = None;
+                },
                 Deed::Look => {
                     tell(&mut known, Command::Look(chain(&truth, now)), now);
                 }
@@ -238,8 +266,9 @@ proptest! {
                 if matches!(reply, Reply::Unseen { .. }) {
                     presentation.seen = Some(chain(&truth, now));
                     reply = tell(&mut known, present(presentation.clone()), now);
-                    let asked_again = matches!(reply, Reply::Unseen { .. });
-                    prop_assert!(!asked_again, "asked for the chain again");
+                    // But where the chain is beyond us, and the payer is not.
+                    let is_beyond = known.as_ref().is_some_and(|account| number(account.channel.charged_cumulative_amount) < truth.claimed);
+                    prop_assert!(is_beyond || !matches!(reply, Reply::Unseen { .. }), "asked for the chain again");
                 }
                 let this = (number(presentation.max), presentation.request.parse().unwrap_or(9));
                 match &reply {
@@ -263,12 +292,13 @@ proptest! {
                         let tells = matches!(flaw, ChannelFlaw::CumulativeAmountMismatch | ChannelFlaw::CumulativeBelowClaimed);
                         prop_assert_eq!(told.is_some(), tells);
                     }
-                    Reply::Busy { .. } | Reply::Elsewhere => {}
+                    Reply::Busy { .. } | Reply::Elsewhere | Reply::Unseen { .. } => {}
                     other => panic!("{other:?}"),
                 }
-                // Presenting charges nothing.
+                // Presenting charges nothing, but what was charged elsewhere.
                 if let (Some(before), Some(account)) = (charged_before, &known) {
-                    prop_assert_eq!(account.channel.charged_cumulative_amount, before);
+                    let charged = account.channel.charged_cumulative_amount;
+                    prop_assert!(charged == before || charged > before && number(charged) <= truth.charged.max(truth.claimed));
                 }
             }
             if is_lasting || !was || known.is_none() {
@@ -276,11 +306,18 @@ proptest! {
             }
             if let Some(account) = &known {
                 let channel = &account.channel;
-                prop_assert!(channel.signature.is_empty() || channel.charged_cumulative_amount <= channel.signed_max_claimable);
+                let (charged, signed) = (number(channel.charged_cumulative_amount), number(channel.signed_max_claimable));
+                // More than by the voucher that is kept only by what was charged elsewhere.
+                prop_assert!(channel.signature.is_empty() || charged <= signed.max(truth.charged));
+                prop_assert!(number(account.claimable()) <= signed);
                 prop_assert!(channel.total_claimed <= channel.charged_cumulative_amount);
+                let kept = if channel.signature.is_empty() { 0 } else { truth.charged.saturating_sub(truth.claimed) };
+                prop_assert!(number(account.claimable()) >= kept, "{} given up", kept);
 
                 // What is to be claimed has a time at which it will be.
-                prop_assert!(!account.is_claimable() || wake(account) <= account.told_at.max(account.unclaimed_since) + DELAY / 4 + 600);
+                let within = if account.short_since > 0 { DELAY } else { DELAY / 4 + 600 };
+                let due = (account.told_at.max(account.unclaimed_since) + within).max(account.tell_after);
+                prop_assert!(!account.is_claimable() || wake(account) <= due && account.tell_after <= now + 10);
             }
         }
     }
@@ -481,13 +518,67 @@ fn a_channel_is_claimed_when_it_falls_quiet_when_enough_has_come_together_and_wh
     assert_eq!(wake(&with(ClaimPolicy { every: Some(60), ..ClaimPolicy::default() })), 1060);
     let mut withdrawing = account.clone();
     withdrawing.channel.withdraw_requested_at = 1100;
-    assert_eq!(wake(&withdrawing), 0);
-    let (after, due) = on_alarm(withdrawing, UnixTime(1100));
-    assert!(due.claim.is_some_and(|claim| claim.urgent && claim.total == 10.into()));
-    let mut after = after.unwrap();
+    assert!(wake(&withdrawing) <= 1100, "at once");
+    let (mut after, claim) = alarm(withdrawing, 1100);
+    assert!(claim.urgent && claim.total == 10.into());
     assert_eq!(wake(&after), 1700, "told once; again where the till has forgotten");
     after.channel.channel_config.withdraw_delay = 900;
     assert_eq!(wake(&after), 1175);
+}
+
+#[test]
+fn what_is_charged_during_a_withdrawal_is_claimed_together_and_never_too_late() {
+    let mut known = charged_ten();
+    tell(&mut known, Command::Look(Seen { withdraw_requested_at: 1050, ..seen(100, 0, 1100) }), 1100);
+    let (account, claim) = alarm(known.take().unwrap(), 1100);
+    assert!(claim.urgent, "what was charged before, at once");
+    known = Some(account);
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1102);
+    for (max, at) in [(20, 1110), (30, 1112), (40, 1114)] {
+        let reply = tell(&mut known, present(voucher(max, 10, "b", None)), at);
+        let Reply::Held { hold, .. } = reply else { panic!("{reply:?}") };
+        charged(&mut known, hold, 10, at);
+        assert_eq!(wake(known.as_ref().unwrap()), 1115);
+    }
+    // The last ones that are taken.
+    let mut late = known.clone().unwrap();
+    late.channel.channel_config.withdraw_delay = 900;
+    late.channel.withdraw_requested_at = 1114 - 900 / 3 * 2;
+    assert_eq!(wake(&late), 1114);
+    let (account, claim) = alarm(known.take().unwrap(), 1115);
+    assert_eq!((number(claim.total), claim.urgent), (40, true));
+    known = Some(account);
+    let Reply::Held { hold, .. } = tell(&mut known, present(voucher(50, 10, "b", None)), 1115) else { panic!() };
+    charged(&mut known, hold, 10, 1116);
+    tell(&mut known, Command::Claimed { total: 40.into(), short: None }, 1117);
+    assert_eq!(wake(known.as_ref().unwrap()), 1120);
+}
+
+/// The alarm of a channel that is to be claimed, and that the till has taken it.
+fn alarm(account: Account, at: u64) -> (Account, Claim) {
+    let (after, due) = on_alarm(account, UnixTime(at));
+    let claim = due.claim.unwrap();
+    (told(after.unwrap(), &claim, &means(), UnixTime(at)), claim)
+}
+
+#[test]
+fn a_till_that_cannot_be_told_is_told_again_in_a_moment_and_only_what_it_took_counts() {
+    let account = charged_ten().unwrap();
+    let (after, due) = on_alarm(account, UnixTime(1600));
+    let (mut after, claim) = (after.unwrap(), due.claim.unwrap());
+    for at in [1610, 1620] {
+        assert_eq!((after.told_at, wake(&after)), (0, at), "should it never have been told, nor heard of it");
+        let (again, due) = on_alarm(after, UnixTime(at));
+        after = again.unwrap();
+        assert_eq!(due.claim.unwrap(), claim);
+    }
+    let taken = told(after.clone(), &claim, &means(), UnixTime(1620));
+    assert_eq!((taken.told_at, wake(&taken)), (1620, 2220));
+    // The word that it took it comes after the word that it is claimed.
+    let mut known = Some(after);
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1621);
+    let account = told(known.clone().unwrap(), &claim, &means(), UnixTime(1620));
+    assert_eq!((account.told_at, account.is_claimable()), (0, false));
 }
 
 #[test]
@@ -530,13 +621,145 @@ fn a_deposit_that_was_brought_before_and_is_refused_now_may_have_arrived_all_the
     }
 }
 
-#[test]
-fn a_channel_that_holds_less_than_was_claimed_is_nobodys_word() {
+/// A channel from which ten were charged, and their answer delivered.
+fn charged_ten() -> Option<Account> {
     let (mut known, hold) = opened();
     charged(&mut known, hold, 10, 1000);
-    let before = known.clone();
-    tell(&mut known, Command::Look(seen(5, 6, 1001)), 1001);
-    assert_eq!(known, before, "its voucher is not thrown away for it");
-    let reply = tell(&mut known, present(voucher(20, 10, "b", Some(seen(5, 6, 1001)))), 1001);
-    assert_eq!((reply, known), (Reply::Unseen { deposit_begun: false }, before));
+    tell(&mut known, Command::Delivered { hold, whole: true }, 1000);
+    known
+}
+
+/// What is to be claimed of it, and by which voucher.
+fn to_claim(known: Option<&Account>) -> (u64, String) {
+    let account = known.unwrap();
+    (number(account.claimable()), account.channel.signature.clone())
+}
+
+#[test]
+fn what_cannot_be_true_of_a_channel_costs_nothing_and_is_asked_for_again() {
+    let false_words = [(seen(5, 6, 1001), Odd::Overdrawn), (seen(1000, 11, 1001), Odd::NeverCharged)];
+    for (word, odd) in false_words {
+        let mut known = charged_ten();
+        let due = wake(known.as_ref().unwrap());
+        tell(&mut known, Command::Look(word.clone()), 1001);
+        assert_eq!(known.as_ref().unwrap().odd, Some(odd), "the operator is told");
+        assert_eq!((to_claim(known.as_ref()), wake(known.as_ref().unwrap())), ((10, "0x10".to_owned()), due));
+        let next = |seen| present(voucher(20, 10, "b", seen));
+        let unseen = Reply::Unseen { deposit_begun: false };
+        assert_eq!(tell(&mut known, next(None), 1002), unseen, "fresh as it was, it is asked for again");
+        let word = Seen { at: 1002, ..word };
+        assert_eq!(tell(&mut known, next(Some(word)), 1002), unseen, "by it nobody is served, nor refused");
+        assert_eq!(to_claim(known.as_ref()), (10, "0x10".to_owned()));
+        assert!(matches!(tell(&mut known, next(Some(seen(100, 0, 1003))), 1003), Reply::Held { .. }));
+        assert_eq!(known.unwrap().odd, None);
+    }
+}
+
+#[test]
+fn what_was_charged_is_claimed_whoever_says_that_it_is() {
+    let mut known = charged_ten();
+    tell(&mut known, Command::Look(seen(100, 10, 1001)), 1001);
+    let (_, due) = on_alarm(known.clone().unwrap(), UnixTime(1600));
+    assert_eq!(due.claim.map(|claim| number(claim.total)), Some(10), "sent twice it moves nothing twice");
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1610);
+    assert!(!known.as_ref().unwrap().is_claimable());
+    // By a facilitator's word at most what was charged is claimed.
+    let mut known = charged_ten();
+    tell(&mut known, Command::Claimed { total: 1000.into(), short: None }, 1610);
+    assert_eq!(number(known.as_ref().unwrap().channel.total_claimed), 10);
+}
+
+#[test]
+fn a_claim_that_was_said_to_be_credited_and_is_not_on_chain_is_claimed_again() {
+    let rpc = vec!["https://rpc.example".to_owned()];
+    let mut known = charged_ten().map(|account| Account { means: Means { rpc, ..means() }, ..account });
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1600);
+    assert_eq!(wake(known.as_ref().unwrap()), 1900, "it is looked at once more");
+    tell(&mut known, Command::Look(seen(100, 0, 1899)), 1899);
+    assert_eq!(to_claim(known.as_ref()).0, 0, "a node may lag behind");
+    let (after, due) = on_alarm(known.clone().unwrap(), UnixTime(1900));
+    assert!(due.look && due.claim.is_none() && after.is_some_and(|after| wake(&after) == 2200));
+    let mut confirmed = known.clone();
+    tell(&mut confirmed, Command::Look(seen(100, 10, 1900)), 1900);
+    assert!(wake(confirmed.as_ref().unwrap()) > 2_000_000, "nothing is left to look for");
+    tell(&mut known, Command::Look(seen(100, 0, 1900)), 1900);
+    assert_eq!(
+        (to_claim(known.as_ref()), known.as_ref().unwrap().odd),
+        ((10, "0x10".to_owned()), Some(Odd::NotCredited))
+    );
+    assert!(wake(known.as_ref().unwrap()) <= 1900);
+}
+
+#[test]
+fn what_another_worker_has_claimed_was_charged_once_the_payer_has_signed_for_as_much() {
+    // Fifty are claimed: the payer knows, and signs for the next ten.
+    let next = |max, seen| present(voucher(max, 10, "b", seen));
+    let word = || Some(seen(100, 50, 1301));
+    let mut known = charged_ten();
+    assert!(matches!(tell(&mut known.clone(), next(60, None), 1300), Reply::Refused { .. }), "fresh: nobody is asked");
+    assert_eq!(tell(&mut known, next(60, None), 1301), Reply::Unseen { deposit_begun: false });
+    let reply = tell(&mut known, next(60, word()), 1301);
+    let Reply::Held { hold, state } = reply else { panic!("{reply:?}") };
+    assert_eq!((number(state.charged_cumulative_amount), known.as_ref().unwrap().odd), (50, None));
+    // The voucher that is kept is not given up before a newer one is charged.
+    assert_eq!(to_claim(known.as_ref()), (10, "0x10".to_owned()));
+    let mut failed = known.clone();
+    tell(&mut failed, Command::Release { hold, touched: false }, 1302);
+    assert_eq!(to_claim(failed.as_ref()), (10, "0x10".to_owned()));
+    charged(&mut known, hold, 10, 1302);
+    let (_, due) = on_alarm(known.unwrap(), UnixTime(5000));
+    let claim = due.claim.unwrap();
+    assert_eq!((number(claim.total), number(claim.before), claim.signature), (60, 50, "0x60".to_owned()));
+    // Who has lost sight is told what was claimed, and not shown a voucher over less.
+    let reply = tell(&mut charged_ten(), next(70, word()), 1301);
+    let Reply::Refused { flaw: ChannelFlaw::CumulativeAmountMismatch, known: Some(told) } = reply else {
+        panic!("{reply:?}")
+    };
+    assert_eq!((number(told.0.charged_cumulative_amount), told.1), (50, None));
+}
+
+#[test]
+fn what_a_channel_does_not_hold_stays_charged_and_is_tried_again_ever_more_seldom() {
+    let mut known = charged_ten();
+    let due = |known: &Option<Account>| wake(known.as_ref().unwrap());
+    let (after, claim) = alarm(known.take().unwrap(), 1600);
+    assert_eq!(claim.holds, Some(100.into()));
+    known = Some(after);
+    tell(&mut known, Command::Claimed { total: 6.into(), short: Some(6.into()) }, 1610);
+    let line = ChannelLine::of(known.as_ref().unwrap(), false, 1610);
+    assert_eq!((line.state.as_str(), line.balance.as_str(), line.claimable.as_str()), ("short", "6", "4"));
+    assert_eq!(due(&known), 1610 + DELAY / 12);
+    // Nobody has put anything in: again, and later again.
+    for (at, next) in [(8810, 16010), (16010, 30410), (100_000, 186_400), (200_000, 286_400)] {
+        let (after, claim) = alarm(known.take().unwrap(), at);
+        assert_eq!(number(claim.total), 10);
+        known = Some(after);
+        tell(&mut known, Command::Claimed { total: 6.into(), short: Some(6.into()) }, at);
+        assert_eq!(due(&known), next);
+    }
+    let (after, _) = on_alarm(known.take().unwrap(), UnixTime(1_000_000_000));
+    assert!(after.is_some(), "it is never forgotten");
+    // Somebody has.
+    known = after;
+    tell(&mut known, Command::Look(seen(106, 6, 1_000_000_001)), 1_000_000_001);
+    assert_eq!(due(&known), 1_000_000_010, "as soon as the till can be told");
+    tell(&mut known, Command::Claimed { total: 10.into(), short: None }, 1_000_000_010);
+    assert_eq!(ChannelLine::of(known.as_ref().unwrap(), false, 0).state, "open");
+}
+
+#[test]
+fn a_channel_asks_whom_the_newest_request_names_that_it_or_its_till_knows_of() {
+    let rpc = |url: &str, at| Means { rpc: vec![url.to_owned()], at, ..means() };
+    let mut known = charged_ten();
+    for (url, at) in [("https://b.example", 20), ("https://a.example", 10)] {
+        let next = Presentation { means: rpc(url, at), ..voucher(20, 10, "b", None) };
+        let Reply::Held { hold, .. } = tell(&mut known, present(next), 1010) else { panic!() };
+        tell(&mut known, Command::Release { hold, touched: false }, 1011);
+        assert_eq!(known.as_ref().unwrap().means, rpc("https://b.example", 20));
+    }
+    let (_, claim) = alarm(known.clone().unwrap(), 5000);
+    for (told_of, holds) in [(15, 20), (30, 30)] {
+        let account = told(known.clone().unwrap(), &claim, &rpc("https://till.example", told_of), UnixTime(5000));
+        assert_eq!(account.means.at, holds);
+    }
 }

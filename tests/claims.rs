@@ -34,6 +34,8 @@ struct World {
     /// What the chain has credited.
     credited: RefCell<BTreeMap<String, u64>>,
     settled: Cell<u64>,
+    /// What channels hold that do not hold a thousand.
+    holds: RefCell<BTreeMap<String, u64>>,
     /// Channels whose claims are never answered.
     poisoned: RefCell<BTreeSet<String>>,
     /// Channels whose claims revert.
@@ -43,7 +45,11 @@ struct World {
     /// What each call to `/settle` was: how many claims, or 0 for a settlement.
     calls: RefCell<Vec<usize>>,
     told: RefCell<Vec<(String, u64)>>,
+    /// Those of which it was told that they hold less than was charged.
+    short: RefCell<Vec<(String, u64)>>,
     channels_down: Cell<bool>,
+    /// What a channel brings while the next call to a facilitator, or to a channel, is under way.
+    meanwhile: RefCell<Option<Bringing>>,
     faults: RefCell<Vec<String>>,
     with_key: bool,
 }
@@ -79,6 +85,7 @@ fn bringing(number: u64, total: u64, rpc: bool) -> Bringing {
             signature: "0x00".to_owned(),
             total: total.into(),
             before: 0.into(),
+            holds: None,
             urgent: false,
         },
         means: Means {
@@ -86,12 +93,23 @@ fn bringing(number: u64, total: u64, rpc: bool) -> Bringing {
             facilitators: vec!["https://f.example".to_owned()],
             rpc: if rpc { vec!["https://rpc.example".to_owned()] } else { vec![] },
             claims: ClaimPolicy::default(),
+            at: 0,
         },
         credited: false,
     }
 }
 
 impl World {
+    fn bring_meanwhile(&self) {
+        if let Some(bringing) = self.meanwhile.take() {
+            self.take(&bringing);
+        }
+    }
+
+    fn held(&self, name: &str) -> u64 {
+        self.holds.borrow().get(name).copied().unwrap_or(1000)
+    }
+
     fn teller<'a>(&'a self, roster: &'a Roster, keys: &'a [Signer]) -> Teller<'a, Self, Self, Self, Self> {
         Teller { store: self, fetch: self, host: self, roster, ledger: self, keys }
     }
@@ -103,8 +121,8 @@ impl World {
         now(self.teller(&Roster::default(), keys).work()).unwrap();
     }
 
-    fn take(&self, bringing: &Bringing) {
-        self.teller(&Roster::default(), &[]).take(bringing).unwrap();
+    fn take(&self, bringing: &Bringing) -> Means {
+        self.teller(&Roster::default(), &[]).take(bringing).unwrap()
     }
 
     fn settle(&self, body: &Value) -> Value {
@@ -147,7 +165,8 @@ impl World {
         if names.iter().any(|(name, _)| self.poisoned.borrow().contains(name)) {
             return Value::Null;
         }
-        if names.iter().any(|(name, _)| self.bad.borrow().contains(name)) {
+        let is_bad = |(name, total): &(String, u64)| self.bad.borrow().contains(name) || *total > self.held(name);
+        if names.iter().any(is_bad) {
             return no("invalid_batch_settlement_evm_claim_simulation_failed");
         }
         for (name, total) in names {
@@ -210,6 +229,7 @@ impl Fetch for World {
         Err(NoAnswer::Connection)
     }
     async fn post_json(&self, url: &str, body: String, _within: Duration) -> Result<Reply, NoAnswer> {
+        self.bring_meanwhile();
         let body: Value = serde_json::from_str(&body).unwrap();
         let answer = match (url, &body) {
             (_, Value::Array(batch)) => {
@@ -219,7 +239,7 @@ impl Fetch for World {
                     let channel = format!("0x{}", &data[10..]);
                     let credited = self.credited.borrow().get(&channel).copied().unwrap_or(0);
                     let result = match ask["id"].as_u64().unwrap() % 3 {
-                        0 => format!("0x{}{}", word(1000), word(credited)),
+                        0 => format!("0x{}{}", word(self.held(&channel)), word(credited)),
                         1 => format!("0x{}{}", word(0), word(0)),
                         _ => format!("0x{}", word(0)),
                     };
@@ -230,9 +250,14 @@ impl Fetch for World {
             (url, _) if url.ends_with("/verify") => {
                 let payload = &body["paymentPayload"]["payload"];
                 assert_eq!(payload["type"], "refund");
-                let credited =
-                    self.credited.borrow().get(payload["voucher"]["channelId"].as_str().unwrap()).copied().unwrap_or(0);
-                json!({"isValid": true, "extra": {"balance": "1000", "totalClaimed": credited.to_string(), "withdrawRequestedAt": 0, "refundNonce": "0"}})
+                let channel = payload["voucher"]["channelId"].as_str().unwrap();
+                let (credited, held) = (self.credited.borrow().get(channel).copied().unwrap_or(0), self.held(channel));
+                let max: u64 = payload["voucher"]["maxClaimableAmount"].as_str().unwrap().parse().unwrap();
+                if max > held {
+                    json!({"isValid": false, "invalidReason": "invalid_batch_settlement_evm_cumulative_exceeds_balance"})
+                } else {
+                    json!({"isValid": true, "extra": {"balance": held.to_string(), "totalClaimed": credited.to_string(), "withdrawRequestedAt": 0, "refundNonce": "0"}})
+                }
             }
             _ => {
                 let lost = self.lost.borrow_mut().pop();
@@ -273,11 +298,14 @@ impl Ledger for World {
         Err(LedgerDown)
     }
     async fn channel(&self, object: &str, command: channels::Command) -> Result<channels::Reply, LedgerDown> {
+        self.bring_meanwhile();
         if self.channels_down.get() {
             return Err(LedgerDown);
         }
-        let Command::Claimed { total } = command else { panic!("{command:?}") };
+        let Command::Claimed { total, short } = command else { panic!("{command:?}") };
         let name = object.rsplit(':').next().unwrap().to_owned();
+        let short = short.map(|holds| (name.clone(), holds.to_string().parse().unwrap()));
+        self.short.borrow_mut().extend(short);
         self.told.borrow_mut().push((name, total.to_string().parse().unwrap()));
         Ok(channels::Reply::Done)
     }
@@ -290,7 +318,7 @@ fn world() -> World {
 #[test]
 fn a_hundred_channels_are_claimed_at_once_and_paid_out_after_that() {
     let world = world();
-    (0..150).for_each(|number| world.take(&bringing(number, 10, false)));
+    (0..150).for_each(|number| drop(world.take(&bringing(number, 10, false))));
     world.run(0);
     assert!(world.calls.borrow().is_empty(), "what comes together goes together");
     world.run(5);
@@ -317,7 +345,7 @@ fn a_hundred_channels_are_claimed_at_once_and_paid_out_after_that() {
 #[test]
 fn a_channel_that_fails_is_dropped_the_others_are_claimed_and_it_is_tried_again() {
     let world = world();
-    (0..100).for_each(|number| world.take(&bringing(number, 10, false)));
+    (0..100).for_each(|number| drop(world.take(&bringing(number, 10, false))));
     world.bad.borrow_mut().insert(id(42));
     world.run(5);
     assert_eq!(world.credited.borrow().len(), 99);
@@ -350,9 +378,21 @@ fn a_claim_whose_outcome_is_unknown_is_looked_up_and_nothing_is_claimed_twice() 
 }
 
 #[test]
+fn a_word_that_more_is_credited_than_was_signed_does_not_end_a_claim() {
+    let world = world();
+    world.take(&bringing(1, 10, true));
+    world.credited.borrow_mut().insert(id(1), 1000);
+    world.lost.borrow_mut().push(false);
+    world.run(5);
+    world.run(5);
+    let claims = world.calls.borrow().iter().filter(|count| **count == 1).count();
+    assert_eq!((claims, world.told.borrow().clone()), (1, vec![(id(1), 10)]), "the lost one was none");
+}
+
+#[test]
 fn a_channel_that_makes_every_answer_get_lost_does_not_keep_the_others_from_being_claimed() {
     let world = world();
-    (0..100).for_each(|number| world.take(&bringing(number, 10, true)));
+    (0..100).for_each(|number| drop(world.take(&bringing(number, 10, true))));
     world.poisoned.borrow_mut().insert(id(42));
     for _ in 0..9 {
         world.run(120);
@@ -385,7 +425,7 @@ fn a_channel_that_cannot_be_told_is_told_later_and_a_newer_claim_stays() {
 #[test]
 fn without_a_key_the_facilitators_refusal_is_told_and_halves_are_not_tried() {
     let world = World { with_key: false, ..world() };
-    (0..10).for_each(|number| world.take(&bringing(number, 10, false)));
+    (0..10).for_each(|number| drop(world.take(&bringing(number, 10, false))));
     world.run(5);
     assert_eq!(*world.calls.borrow(), [10]);
     assert_eq!(world.claims.borrow().len(), 10);
@@ -442,4 +482,112 @@ fn what_comes_while_the_first_one_waits_goes_with_it() {
     }
     assert_eq!(*world.calls.borrow(), [5, 0]);
     assert_eq!((world.settled.get(), world.claims.borrow().len()), (50, 0));
+}
+
+#[test]
+fn a_channel_that_holds_less_than_was_charged_is_claimed_for_what_it_holds() {
+    // Found out by the chain, or as the channel's object saw it last.
+    for (rpc, seen) in [(true, None), (false, Some(6))] {
+        let world = world();
+        let short = || {
+            let bringing = bringing(1, 10, rpc);
+            Bringing { claim: Claim { holds: seen.map(u64::into), ..bringing.claim }, ..bringing }
+        };
+        world.holds.borrow_mut().insert(id(1), 6);
+        world.take(&short());
+        world.take(&bringing(2, 10, rpc));
+        world.run(5);
+        assert_eq!(*world.credited.borrow(), BTreeMap::from([(id(1), 6), (id(2), 10)]));
+        assert_eq!((world.settled.get(), world.claims.borrow().len()), (16, 0));
+        assert_eq!((world.told.borrow().len(), world.short.borrow().clone()), (2, vec![(id(1), 6)]));
+        let fault = format!("channel {} holds 6, 4 less than was charged", id(1));
+        assert_eq!(*world.faults.borrow(), [fault]);
+        // It is told again: nothing can be claimed, and that ends there.
+        let before = world.calls.borrow().iter().filter(|count| **count > 0).count();
+        let again = short();
+        world.take(&Bringing { claim: Claim { before: 6.into(), ..again.claim }, ..again });
+        world.run(5);
+        world.run(600);
+        let after = world.calls.borrow().iter().filter(|count| **count > 0).count();
+        assert_eq!((after - before, world.claims.borrow().len(), world.short.borrow().len()), (1, 0, 2));
+        // Somebody has put more in.
+        world.holds.borrow_mut().clear();
+        world.take(&short());
+        world.run(5);
+        assert_eq!(world.credited.borrow()[&id(1)], 10);
+    }
+}
+
+#[test]
+fn a_refused_claim_of_which_nothing_can_be_found_out_waits_like_the_others() {
+    let world = world();
+    world.holds.borrow_mut().insert(id(1), 6);
+    world.take(&bringing(1, 10, false));
+    world.run(5);
+    let calls = world.calls.borrow().len();
+    assert!(
+        world.faults.borrow().iter().any(|fault| fault.contains("tried again later")),
+        "{:?}",
+        world.faults.borrow()
+    );
+    world.run(4);
+    assert_eq!(world.calls.borrow().len(), calls, "not at once");
+    world.run(1);
+    assert_eq!(world.calls.borrow().len(), calls + 1);
+}
+
+#[test]
+fn what_comes_while_a_claim_is_under_way_is_not_overwritten() {
+    let brought_meanwhile = |world: &World| world.meanwhile.replace(Some(bringing(1, 20, true)));
+    let kept = |world: &World| {
+        let row = world.claims.borrow()[&id(1)].clone();
+        (row.claim.total.to_string(), row.claimed)
+    };
+    // Refused, lost, credited.
+    let (refused, lost, credited, untold) = (world(), world(), world(), world());
+    refused.bad.borrow_mut().insert(id(1));
+    lost.lost.borrow_mut().push(false);
+    for world in [&refused, &lost, &credited] {
+        world.take(&bringing(1, 10, true));
+        brought_meanwhile(world);
+        world.run(5);
+        assert_eq!(kept(world), ("20".to_owned(), false));
+    }
+    assert_eq!(*credited.told.borrow(), [(id(1), 10)]);
+    // Credited, and its channel cannot be told.
+    untold.channels_down.set(true);
+    untold.take(&bringing(1, 10, true));
+    untold.run(5);
+    assert_eq!(kept(&untold), ("10".to_owned(), true));
+    untold.take(&bringing(1, 10, true));
+    assert_eq!(kept(&untold), ("10".to_owned(), true), "told again, it is not claimed again");
+    brought_meanwhile(&untold);
+    untold.run(5);
+    assert_eq!(kept(&untold), ("20".to_owned(), false));
+    untold.channels_down.set(false);
+    refused.bad.borrow_mut().clear();
+    for world in [&refused, &lost, &credited, &untold] {
+        world.run(120);
+        assert_eq!((world.credited.borrow()[&id(1)], world.settled.get()), (20, 20));
+        assert_eq!((world.told.borrow().last().cloned(), world.claims.borrow().len()), (Some((id(1), 20)), 0));
+    }
+}
+
+#[test]
+fn a_till_asks_whom_the_newest_request_of_any_of_its_channels_names() {
+    let world = world();
+    let by = |number, url: &str, at| {
+        let Bringing { means, .. } = bringing(number, 10, false);
+        let means = Means { facilitators: vec![url.to_owned()], at, ..means };
+        Bringing { means, ..bringing(number, 10, false) }
+    };
+    let asks = || world.till.borrow().as_ref().unwrap().means.facilitators.clone();
+    world.take(&by(1, "https://old.example", 10));
+    world.take(&by(2, "https://new.example", 20));
+    // A channel that was quiet since brings its claim last, and is told.
+    let newest = world.take(&by(3, "https://old.example", 10));
+    assert_eq!((newest.facilitators, newest.at), (vec!["https://new.example".to_owned()], 20));
+    assert_eq!(asks(), ["https://new.example"]);
+    world.take(&Bringing { credited: true, ..by(1, "https://old.example", 10) });
+    assert_eq!(asks(), ["https://new.example"]);
 }

@@ -96,6 +96,10 @@ impl Client {
     }
 
     fn by_deposit(&self, offer: &Value, deposited: u64) -> FakeRequest {
+        self.by_deposit_until(offer, deposited, NOW + 10_000)
+    }
+
+    fn by_deposit_until(&self, offer: &Value, deposited: u64, valid_before: u64) -> FakeRequest {
         let config = self.config(offer);
         let salt = [9; 32];
         let nonce = keccak256(&[config.channel_id(CHAIN), salt].concat());
@@ -104,7 +108,7 @@ impl Client {
             to: "0x4020806089470a89826cB9fB1f4059150b550004".parse().unwrap(),
             value: deposited.into(),
             valid_after: Uint256::ZERO,
-            valid_before: (NOW + 10_000).into(),
+            valid_before: valid_before.into(),
             nonce,
         });
         let token =
@@ -115,7 +119,7 @@ impl Client {
             &json!({
                 "type": "deposit", "channelConfig": config, "voucher": self.voucher(offer, self.charged + amount(offer)),
                 "deposit": {"amount": deposited.to_string(), "authorization": {"erc3009Authorization": {
-                    "validAfter": "0", "validBefore": (NOW + 10_000).to_string(), "salt": hex32(&salt), "signature": signature,
+                    "validAfter": "0", "validBefore": valid_before.to_string(), "salt": hex32(&salt), "signature": signature,
                 }}},
             }),
         )
@@ -475,6 +479,103 @@ fn a_deposit_that_is_refused_or_lost_charges_nothing_and_one_that_arrived_is_not
     refused(&world, &other.by_deposit(&offer, 10_000), "invalid_batch_settlement_evm_deposit_simulation_failed");
 }
 
+fn verified(balance: u64) -> Result<x402_edge::ports::Reply, x402_edge::ports::NoAnswer> {
+    reply(200, &json!({"isValid": true, "extra": on_chain(balance, 0)}))
+}
+
+fn not_verified(code: &str) -> Result<x402_edge::ports::Reply, x402_edge::ports::NoAnswer> {
+    reply(200, &json!({"isValid": false, "invalidReason": format!("invalid_batch_settlement_evm_{code}")}))
+}
+
+fn not_settled(code: &str, transaction: &str) -> Result<x402_edge::ports::Reply, x402_edge::ports::NoAnswer> {
+    let reason = format!("invalid_batch_settlement_evm_{code}");
+    reply(200, &json!({"success": false, "errorReason": reason, "transaction": transaction, "network": "eip155:84532"}))
+}
+
+#[test]
+fn a_refused_deposit_that_may_have_arrived_is_no_invitation_to_sign_again() {
+    // The first refusal names a transaction; or the second one comes because the first deposit, whose answer was lost,
+    // has arrived.
+    let lost = || Err(x402_edge::ports::NoAnswer::Deadline);
+    let stories = [
+        vec![not_settled("deposit_transaction_failed", "0xdep")],
+        vec![lost(), not_settled("deposit_simulation_failed", "")],
+    ];
+    for answers in stories {
+        let (world, client) = (world(), Client::new());
+        let offer = offer(&world);
+        let request = client.by_deposit_until(&offer, 10_000, NOW + 60);
+        for answer in answers {
+            world.verify.replace(vec![verified(0)]);
+            world.settle.replace(vec![answer]);
+            let answer = world.ours(&request);
+            assert!(matches!(answer.status, 502 | 504), "{answer:?}");
+            assert!(header(&answer, "PAYMENT-REQUIRED").is_none());
+        }
+        // Nothing of it is on chain yet: nobody knows, until its time is over and with it a block's.
+        world.verify.replace(vec![not_verified("deposit_simulation_failed")]);
+        assert_eq!(world.ours(&request).status, 502);
+        world.later(110);
+        world.verify.replace(vec![not_verified("channel_not_found")]);
+        assert_eq!(world.ours(&request).status, 502);
+        // It has arrived: its voucher is good, though its time is over.
+        world.later(50);
+        world.verify.replace(vec![verified(10_000)]);
+        forget_calls(&world);
+        let (_, edits) = world.origins(&request);
+        assert_eq!(receipt(&edits)["extra"]["channelState"]["chargedCumulativeAmount"], "1000");
+        assert_eq!(world.calls(), ["https://facilitator.example/verify", "origin /calls/1"]);
+        assert_eq!(world.sent.borrow()[0]["paymentPayload"]["payload"]["type"], "voucher");
+        refused(&world, &request, "invalid_batch_settlement_evm_cumulative_amount_mismatch");
+    }
+}
+
+#[test]
+fn a_deposit_whose_time_is_over_is_refused_once_it_cannot_have_arrived() {
+    let (world, client) = (world(), Client::new());
+    let offer = offer(&world);
+    let request = client.by_deposit_until(&offer, 10_000, NOW + 60);
+    let over = "invalid_batch_settlement_evm_payload_authorization_valid_before";
+    world.verify.replace(vec![verified(0)]);
+    world.settle.replace(vec![Err(x402_edge::ports::NoAnswer::Deadline)]);
+    assert_eq!(world.ours(&request).status, 504);
+    world.later(121);
+    world.verify.replace(vec![not_verified("channel_not_found")]);
+    refused(&world, &request, over);
+    // One that was never brought costs nobody a call.
+    forget_calls(&world);
+    let stranger = Client { wallet: Wallet::new(0x22), charged: 0 };
+    refused(&world, &stranger.by_deposit_until(&offer, 10_000, NOW + 60), over);
+    assert!(world.calls().is_empty());
+}
+
+#[test]
+fn a_deposit_that_may_have_arrived_keeps_its_identifier() {
+    let (world, client) = (world(), Client::new());
+    let offer = offer(&world);
+    let named = |request: FakeRequest| {
+        let header = &request.headers[0].1;
+        let mut message: Value = serde_json::from_slice(&decode_header("PAYMENT-SIGNATURE", header).unwrap()).unwrap();
+        let info = json!({"required": false, "id": "pay_0123456789abcdef"});
+        message["extensions"] = json!({"payment-identifier": {"info": info}});
+        FakeRequest::get(URL).with("PAYMENT-SIGNATURE", &encode_header(&message))
+    };
+    world.verify.replace(vec![verified(0), not_verified("deposit_simulation_failed")]);
+    world.settle.replace(vec![Err(x402_edge::ports::NoAnswer::Deadline)]);
+    let request = named(client.by_deposit(&offer, 10_000));
+    assert_eq!(world.ours(&request).status, 504);
+    assert_eq!(world.ours(&request).status, 502);
+    assert_eq!(world.ours(&named(client.by_voucher_over(&offer, 5000))).status, 409);
+}
+
+#[test]
+fn a_refund_whose_transaction_failed_may_have_moved_money() {
+    let (world, client, offer) = opened();
+    world.verify.replace(vec![verified(1_000_000)]);
+    world.settle.replace(vec![not_settled("refund_transaction_failed", "0xref")]);
+    assert_eq!(world.ours(&client.by_refund(&offer)).status, 502);
+}
+
 #[test]
 fn a_refund_is_signed_by_the_receivers_key_and_claims_what_was_charged() {
     let (world, client, offer) = opened();
@@ -584,6 +685,25 @@ fn a_refund_without_anything_left_is_refused_and_one_nobody_knows_of_is_asked_fo
         &json!({"isValid": false, "invalidReason": "invalid_batch_settlement_evm_cumulative_exceeds_balance"}),
     )]);
     refused(&world, &client.by_voucher(&offer), "invalid_batch_settlement_evm_cumulative_exceeds_balance");
+}
+
+#[test]
+fn a_word_that_more_was_claimed_than_was_charged_is_nobodys_fault_but_a_facilitators() {
+    let (world, client, offer) = opened();
+    world.later(301);
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 999_999)}))]);
+    assert_eq!(world.ours(&client.by_voucher(&offer)).status, 502);
+    let kept = world.channels.borrow().values().next().unwrap().clone();
+    assert!(kept.is_claimable() && kept.odd.is_some());
+    assert_eq!(json!(kept.channel.signature), client.voucher(&offer, 1000)["signature"]);
+    // One that all is claimed takes nothing out of a refund.
+    world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 1000)}))]);
+    let settled = json!({"success": true, "transaction": "0xref", "network": "eip155:84532", "amount": "999000",
+        "extra": {"channelState": on_chain(1000, 1000)}});
+    world.settle.replace(vec![reply(200, &settled)]);
+    forget_calls(&world);
+    assert_eq!(world.ours(&client.by_refund(&offer)).status, 200);
+    assert_eq!(world.sent.borrow()[1]["paymentPayload"]["payload"]["claims"][0]["totalClaimed"], "1000");
 }
 
 #[test]

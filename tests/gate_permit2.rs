@@ -173,7 +173,7 @@ fn an_upto_offer_is_left_out_until_the_facilitator_is_known_and_waited_for_only_
     };
     assert_eq!(schemes(), ["exact"]);
     assert!(world.calls().is_empty());
-    let mut only = upto();
+    let only = upto();
     *only.supported.borrow_mut() = Err(NoAnswer::Deadline);
     for _ in 0..2 {
         let answer = only.ours(&FakeRequest::get(URL));

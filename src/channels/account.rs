@@ -7,7 +7,7 @@ use crate::{
     schemes::batch_settlement::{Channel, ChannelConfig},
 };
 
-use super::{Asked, ChannelState, Receipt};
+use super::{Asked, ChannelState, Odd, Receipt};
 
 /// A channel with everything that is open in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +24,23 @@ pub struct Account {
     pub requests: u64,
     /// A deposit that was brought and of which it is not known whether it arrived: its digest.
     pub deposit: Option<String>,
+    /// What claims of ours have credited in all, by the word of those who brought them. By this alone something counts as
+    /// claimed: what is only seen of the chain (`channel.total_claimed`) may be false, and a claim too many moves nothing.
+    #[serde(default)]
+    pub credited: Uint256,
+    /// Whether the chain has not been seen since in a way that shows it.
+    #[serde(default)]
+    pub unconfirmed: bool,
     /// Since when something is charged and not claimed; Unix seconds. 0: all is claimed.
     pub unclaimed_since: u64,
-    /// When the till was told last to claim; 0: it has nothing of this channel.
+    /// Since when the channel is known to hold less than was charged; Unix seconds. 0: it is not.
+    #[serde(default)]
+    pub short_since: u64,
+    /// When the till last took what it was told to claim; 0: it has nothing of this channel.
     pub told_at: u64,
+    /// Not before this is it told again, which may be under way.
+    #[serde(default)]
+    pub tell_after: u64,
     /// Whether it was told to make haste.
     pub told_urgent: bool,
     /// What is needed to ask and claim.
@@ -36,6 +49,12 @@ pub struct Account {
     pub opened_at: u64,
     /// When the chain was asked last without a request.
     pub looked_at: u64,
+    /// When what is known of the chain was learnt; Unix seconds. Doubt does not change it.
+    #[serde(default)]
+    pub known_at: u64,
+    /// What was odd in what was said of the chain last.
+    #[serde(default)]
+    pub odd: Option<Odd>,
     /// The refund that was signed last, until the chain's counter has passed it: it may be brought at any time.
     #[serde(default)]
     pub refund: Option<SignedRefund>,
@@ -93,28 +112,6 @@ pub struct Owed {
     pub given_again: u32,
 }
 
-/// What the chain says of a channel, by itself or by a facilitator's word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// Deposited, less what was given back.
-    pub balance: Uint256,
-    /// Claimed in all.
-    pub total_claimed: Uint256,
-    /// When the payer asked for the rest; 0: not.
-    pub withdraw_requested_at: u64,
-    /// The counter of refunds.
-    pub refund_nonce: u64,
-    /// When it was asked for; Unix seconds.
-    pub at: u64,
-}
-
-impl Seen {
-    /// No channel holds less than was claimed from it.
-    pub(super) fn is_nonsense(&self) -> bool {
-        self.total_claimed > self.balance
-    }
-}
-
 /// Whom to ask about a channel and when to claim, as the price document said it last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Means {
@@ -126,6 +123,17 @@ pub struct Means {
     pub rpc: Vec<String>,
     /// When to claim.
     pub claims: ClaimPolicy,
+    /// When a request came by them; Unix seconds. The newest count.
+    #[serde(default)]
+    pub at: u64,
+}
+
+impl Means {
+    /// The newer of two.
+    #[must_use]
+    pub fn or_newer(self, other: &Self) -> Self {
+        if other.at >= self.at { other.clone() } else { self }
+    }
 }
 
 /// When what was charged is claimed.
@@ -163,9 +171,14 @@ impl Account {
         Self { serving, ..self.clone() }
     }
 
-    /// Charged and not claimed.
+    /// Charged and not claimed, as far as the voucher that is kept allows it.
     pub fn claimable(&self) -> Uint256 {
-        self.channel.charged_cumulative_amount.checked_sub(self.channel.total_claimed).unwrap_or(Uint256::ZERO)
+        self.claim_total().checked_sub(self.credited).unwrap_or(Uint256::ZERO)
+    }
+
+    /// What can be claimed in all by the voucher that is kept.
+    pub(super) fn claim_total(&self) -> Uint256 {
+        self.channel.charged_cumulative_amount.min(self.channel.signed_max_claimable)
     }
 
     /// Whether something can be claimed: it was charged, and the voucher for it is there.
@@ -178,48 +191,11 @@ impl Account {
         ChannelState::of(&self.channel)
     }
 
-    /// Takes what the chain said, unless something newer is known: by its time, and by what only ever grows.
-    pub(super) fn see(&mut self, seen: &Seen) {
-        let channel = &mut self.channel;
-        let at = seen.at.saturating_mul(1000);
-        let is_old = at < channel.onchain_synced_at
-            || seen.is_nonsense()
-            || seen.refund_nonce < channel.refund_nonce
-            || seen.total_claimed < channel.total_claimed;
-        if !is_old {
-            channel.balance = seen.balance;
-            channel.total_claimed = seen.total_claimed;
-            channel.withdraw_requested_at = seen.withdraw_requested_at;
-            channel.refund_nonce = seen.refund_nonce;
-            channel.onchain_synced_at = at;
-            if channel.total_claimed > channel.charged_cumulative_amount {
-                // Somebody else has claimed, with the receiver's key and a voucher that we do not have.
-                channel.charged_cumulative_amount = channel.total_claimed;
-                channel.signed_max_claimable = Uint256::ZERO;
-                channel.signature.clear();
-            }
-            if self.refund.as_ref().is_some_and(|refund| refund.nonce < seen.refund_nonce) {
-                self.refund = None;
-            }
-            self.settle_claims();
-        }
-    }
-
-    /// What the channel holds that no refund can take away.
-    pub(super) fn firm_balance(&self) -> Uint256 {
-        let away = self.refund.as_ref().map_or(Uint256::ZERO, |refund| refund.amount);
-        self.channel.balance.checked_sub(away).unwrap_or(Uint256::ZERO)
-    }
-
-    /// The chain may have changed in a way that is not known: it is asked before the next voucher.
-    pub(super) const fn doubt(&mut self) {
-        self.channel.onchain_synced_at = 0;
-    }
-
-    /// After `total_claimed` has changed: nothing is left to claim, or the rest is as old as what was told.
+    /// After `credited` has changed: nothing is left to claim, or the rest is as old as what was told.
     pub(super) fn settle_claims(&mut self) {
         if self.claimable() == Uint256::ZERO {
             self.unclaimed_since = 0;
+            self.short_since = 0;
             self.told_at = 0;
             self.told_urgent = false;
         }

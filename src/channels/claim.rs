@@ -36,6 +36,9 @@ pub struct Claim {
     pub total: Uint256,
     /// Claimed in all before.
     pub before: Uint256,
+    /// What the channel was last seen to hold: the contract credits no more in all.
+    #[serde(default)]
+    pub holds: Option<Uint256>,
     /// The payer withdraws: at once.
     pub urgent: bool,
 }
@@ -48,8 +51,9 @@ impl Claim {
             config: channel.channel_config.clone(),
             max: channel.signed_max_claimable,
             signature: channel.signature.clone(),
-            total: channel.charged_cumulative_amount,
-            before: channel.total_claimed,
+            total: account.claim_total(),
+            before: account.credited.max(channel.total_claimed),
+            holds: (channel.onchain_synced_at > 0).then_some(channel.balance),
             urgent,
         }
     }
@@ -93,6 +97,9 @@ pub struct Pending {
     pub claimed: bool,
     /// It was sent, and nobody knows what became of it: the chain is asked before it is sent again.
     pub doubtful: bool,
+    /// It claims only so much, all that the channel holds, of more that was charged.
+    #[serde(default)]
+    pub short: Option<Uint256>,
 }
 
 impl Pending {
@@ -103,9 +110,15 @@ impl Pending {
             // What is at it stays at it, with the newer voucher; haste brings it forward.
             Some(known) if !known.claimed => {
                 let at = if claim.urgent && known.failures == 0 { now.0 } else { known.at };
-                Self { claim: if claim.total >= known.claim.total { claim } else { known.claim.clone() }, at, ..known }
+                if claim.total >= known.claim.total {
+                    Self { claim, at, short: None, ..known }
+                } else {
+                    Self { at, ..known }
+                }
             }
-            _ => Self { claim, at: now.plus(gather).0, failures: 0, claimed: false, doubtful: false },
+            // It is credited, and its channel is about to be told.
+            Some(known) if claim.total <= known.claim.total => Self { at: now.0, ..known },
+            _ => Self { claim, at: now.plus(gather).0, failures: 0, claimed: false, doubtful: false, short: None },
         }
     }
 
@@ -113,6 +126,30 @@ impl Pending {
     #[must_use]
     pub fn credited(self, total: Uint256, now: UnixTime) -> Self {
         if self.claim.total <= total { Self { claimed: true, at: now.0, ..self } } else { self }
+    }
+
+    /// What is known by now of a claim after this one was brought to the chain, which may have taken a while: a newer one
+    /// may have come.
+    #[must_use]
+    pub fn after(self, sent: &Self) -> Self {
+        Self { doubtful: sent.doubtful, ..self }
+    }
+
+    /// The same once the chain has credited what was sent: its channel is told. A newer claim waits for others.
+    #[must_use]
+    pub fn claimed(self, sent: &Self, now: UnixTime) -> Self {
+        if self.claim.total <= sent.claim.total {
+            return Self { claimed: true, ..sent.clone() };
+        }
+        let claim = Claim { before: sent.claim.total, ..self.claim };
+        Self { claim, at: now.plus(GATHER_SECONDS).0, failures: 0, claimed: false, doubtful: false, short: None }
+    }
+
+    /// The same for what the channel holds, `held` or as its object saw it last, where that is less than is claimed.
+    #[must_use]
+    pub fn shortened(&self, held: Option<Uint256>) -> Option<Self> {
+        let holds = held.or(self.claim.holds).filter(|holds| *holds < self.claim.total)?;
+        Some(Self { claim: Claim { total: holds, ..self.claim.clone() }, short: Some(holds), ..self.clone() })
     }
 
     /// The same after another failure.

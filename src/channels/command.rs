@@ -121,6 +121,9 @@ pub enum Command {
     Claimed {
         /// Cumulative.
         total: Uint256,
+        /// What the channel holds, where that was found to be less than was to be claimed.
+        #[serde(default)]
+        short: Option<Uint256>,
     },
     /// What the chain says, asked for without a request.
     Look(Seen),
@@ -158,7 +161,8 @@ pub enum Reply {
         /// When it was charged; Unix seconds.
         since: u64,
     },
-    /// Ask the chain, or a facilitator, and present it again with what it says.
+    /// Ask the chain, or a facilitator, and present it again with what it says. Also of a deposit that is let go and was
+    /// brought before.
     Unseen {
         /// Whether this very deposit was brought before, so that it may have arrived.
         deposit_begun: bool,

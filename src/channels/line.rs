@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evm::Uint256;
+
 use super::Account;
 
 /// A channel as the owner accounts for it. A later line of the same channel replaces the earlier one.
@@ -17,7 +19,7 @@ pub struct ChannelLine {
     pub payer: String,
     /// Who is paid.
     pub pay_to: String,
-    /// `open`, `withdrawing`, `closed` (all is claimed, or was given back).
+    /// `open`, `withdrawing`, `short` (it holds less than was charged), `closed` (all is claimed, or was given back).
     pub state: String,
     /// When this was so; Unix seconds.
     pub time: u64,
@@ -27,7 +29,7 @@ pub struct ChannelLine {
     pub charged: String,
     /// Claimed in all.
     pub claimed: String,
-    /// Charged and not claimed.
+    /// Charged and not claimed, as far as the chain was seen.
     pub claimable: String,
     /// Requests served.
     pub requests: u64,
@@ -37,10 +39,12 @@ impl ChannelLine {
     /// The line of a channel; `closed` where nothing is kept of it any more.
     pub fn of(account: &Account, closed: bool, now: u64) -> Self {
         let (channel, config) = (&account.channel, account.config());
-        let state = match (closed, channel.withdraw_requested_at) {
-            (true, _) => "closed",
-            (false, 0) => "open",
-            (false, _) => "withdrawing",
+        let claimable = channel.charged_cumulative_amount.checked_sub(channel.total_claimed);
+        let state = match (account.short_since, channel.withdraw_requested_at) {
+            _ if closed => "closed",
+            (1.., _) => "short",
+            (0, 0) => "open",
+            (0, _) => "withdrawing",
         };
         Self {
             id: format!("0x{}", hex::encode(channel.channel_id)),
@@ -53,7 +57,7 @@ impl ChannelLine {
             balance: channel.balance.to_string(),
             charged: channel.charged_cumulative_amount.to_string(),
             claimed: channel.total_claimed.to_string(),
-            claimable: account.claimable().to_string(),
+            claimable: claimable.unwrap_or(Uint256::ZERO).to_string(),
             requests: account.requests,
         }
     }

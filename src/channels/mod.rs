@@ -9,14 +9,17 @@ mod alarm;
 mod claim;
 mod command;
 mod line;
+mod present;
 mod rules;
+mod sight;
 
-pub use account::{Account, ClaimPolicy, Means, Owed, Seen, Serving, SignedRefund};
-pub use alarm::{Due, LOOK_SECONDS, on_alarm, wake};
+pub use account::{Account, ClaimPolicy, Means, Owed, Serving, SignedRefund};
+pub use alarm::{Due, on_alarm, told, wake};
 pub use claim::{Bringing, Claim, GATHER_SECONDS, Pending, RETRY_SECONDS, Till, till_name};
 pub use command::{Asked, ChannelState, Command, Presentation, Receipt, Reply, Served, VoucherState};
 pub use line::{ChannelLine, Move, MoveKind};
 pub use rules::apply;
+pub use sight::{LOOK_SECONDS, Odd, Seen};
 
 use crate::{evm::Hash32, network::Network};
 

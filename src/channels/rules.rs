@@ -1,33 +1,30 @@
 //! The rules: what a command does to a channel.
 //!
-//! 1. Never is more charged than a voucher that is kept allows, nor a voucher's charge more than its request's price.
+//! 1. Never is more charged than the payer has signed for, nor a voucher's charge more than its request's price.
 //! 2. One request at a time is served; only its holder charges.
 //! 3. What was charged is owed until it is delivered: its voucher, for its request, is never charged again.
-//! 4. What is charged and not claimed is not forgotten.
+//! 4. What is charged and not claimed is not forgotten, nor given up for what is said of the chain.
 //! 5. Nothing is kept of a channel before the chain, or a facilitator, has shown it.
 
 use crate::{
     evm::{Hash32, Uint256},
-    schemes::batch_settlement::{Channel, ChannelFlaw},
+    schemes::batch_settlement::ChannelFlaw,
     time::UnixTime,
 };
 
 use super::{
-    Account, Asked, Command, Owed, Presentation, Receipt, Reply, Seen, Served, Serving, SignedRefund, VoucherState,
+    Account, Asked, Command, Owed, Receipt, Reply, Seen, Served, Serving, SignedRefund,
+    present::{present, refused},
 };
 
 /// The origin has 60 s to begin its answer to a paid request.
-const SERVING_SECONDS: u64 = 70;
+pub(super) const SERVING_SECONDS: u64 = 70;
 /// A deposit or a refund: a facilitator has 45 s, and the same again where it says that it is under way.
 const SETTLING_SECONDS: u64 = 100;
 /// An answer on its way to a client; while it is, the lease is renewed.
-const DELIVERING_SECONDS: u64 = 60;
-/// A copy is worth sending again after this.
-const RETRY_AFTER_SECONDS: u32 = 2;
+pub(super) const DELIVERING_SECONDS: u64 = 60;
 /// Charges whose answers have not arrived that are kept for one channel. Beyond, the oldest is forgotten.
 const MAX_OWED: usize = 32;
-/// The same charge buys its content again so often, where it never arrived whole.
-const MAX_GIVEN_AGAIN: u32 = 10;
 
 /// Applies a command to what is known of a channel; returns what is known then, and what is to be done. `id` is the
 /// channel's.
@@ -42,7 +39,7 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
             settling(account, (hold, served), (asked, refund), now)
         }
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
-        (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen),
+        (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen, now),
         // What is charged shows when the answer has ended: the origin is still at work.
         (Some(mut account), Command::Delivering { hold })
             if account.serving.as_ref().is_some_and(|serving| serving.hold == hold) =>
@@ -60,202 +57,22 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
             owed.lease_until = now.0;
             !whole
         }),
-        (Some(mut account), Command::Claimed { total }) => {
-            let channel = &mut account.channel;
-            channel.total_claimed = channel.total_claimed.max(total);
+        (Some(mut account), Command::Claimed { total, short }) => {
             // What was charged while it was being claimed is as old as the claim.
             if account.told_at > 0 {
                 account.unclaimed_since = account.unclaimed_since.max(account.told_at);
             }
             (account.told_at, account.told_urgent) = (0, false);
-            account.settle_claims();
+            account.credit(total, now);
+            if let Some(holds) = short {
+                account.fall_short(holds, now);
+            }
             (Some(account), Reply::Done)
         }
         (Some(mut account), Command::Look(seen)) => {
             account.see(&seen);
             (Some(account), Reply::Done)
         }
-    }
-}
-
-fn present(known: Option<Account>, id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Reply) {
-    if new.seen.as_ref().is_some_and(Seen::is_nonsense) {
-        let reply = unseen(known.as_ref(), &new);
-        return (known, reply);
-    }
-    let Some(mut account) = known else {
-        return if new.known_only || new.known_channel_only { (None, Reply::NotKnown) } else { open(id, new, now) };
-    };
-    if !new.proven && new.seen.is_none() {
-        // Anybody may have written it: nothing is told of the channel.
-        let reply = unseen(Some(&account), &new);
-        return (Some(account), reply);
-    }
-    if let Some(left) = account.serving.take_if(|serving| serving.lease_until <= now.0)
-        && left.settling
-    {
-        // Whoever served it may have changed the chain.
-        account.doubt();
-    }
-    if let Some(seen) = &new.seen {
-        account.see(seen);
-    }
-    if let Some(reply) = recalled(&mut account, &new, now) {
-        return (Some(account), reply);
-    }
-    if new.known_only {
-        return (Some(account), Reply::NotKnown);
-    }
-    account.means = new.means.clone();
-    let reply = match admitted(&account, &new, now) {
-        Ok(true) => serve(&mut account, new, now),
-        Ok(false) => unseen(Some(&account), &new),
-        Err(ChannelFlaw::CumulativeAmountMismatch) if account.owed.iter().any(|owed| owed.max == new.max) => {
-            Reply::Elsewhere
-        }
-        Err(flaw) => refused(flaw, &account),
-    };
-    (Some(account), reply)
-}
-
-/// What is known of this very voucher for this very request, or of another that is being served.
-fn recalled(account: &mut Account, new: &Presentation, now: UnixTime) -> Option<Reply> {
-    let hold = account.hold.saturating_add(1);
-    let is_refund = matches!(new.asked, Asked::Refund { .. });
-    let is_it = |owed: &Owed| !is_refund && owed.max == new.max && owed.request == new.request;
-    account.owed.retain(|owed| !is_it(owed) || owed.lease_until > now.0 || owed.given_again < MAX_GIVEN_AGAIN);
-    if let Some(owed) = account.owed.iter_mut().find(|owed| is_it(owed)) {
-        if owed.lease_until > now.0 {
-            return Some(Reply::Busy { retry_after: RETRY_AFTER_SECONDS });
-        }
-        owed.given_again += 1;
-        owed.hold = hold;
-        owed.lease_until = now.0 + DELIVERING_SECONDS;
-        let (receipt, since) = (Box::new(owed.receipt.clone()), owed.since);
-        account.hold = hold;
-        return Some(Reply::Owed { hold, receipt, since });
-    }
-    let serving = account.serving.as_ref()?;
-    Some(if serving.max == new.max && serving.request == new.request && serving.asked == new.asked {
-        Reply::Busy { retry_after: RETRY_AFTER_SECONDS }
-    } else {
-        refused(ChannelFlaw::ChannelBusy, account)
-    })
-}
-
-/// Whether the channel, as it is known, lets this be served; false where the chain has to be asked first.
-fn admitted(account: &Account, new: &Presentation, now: UnixTime) -> Result<bool, ChannelFlaw> {
-    let channel = &account.channel;
-    channel.continues_with(new.max, new.price)?;
-    let told = new.seen.is_some();
-    match &new.asked {
-        Asked::Voucher if !(told || new.proven && channel.is_fresh(now)) => return Ok(false),
-        Asked::Deposit { .. } | Asked::Refund { .. } if !told => return Ok(false),
-        Asked::Voucher => Channel { balance: account.firm_balance(), ..channel.clone() }.covers(new.max)?,
-        Asked::Deposit { amount, .. } => {
-            let balance = account.firm_balance().checked_add(*amount).filter(|balance| balance.fits_in_128_bits());
-            Channel { balance: balance.ok_or(ChannelFlaw::CumulativeExceedsBalance)?, ..channel.clone() }
-                .covers(new.max)?;
-        }
-        Asked::Refund { amount } => return refundable(channel, new.max, *amount).map(|()| true),
-    }
-    // What is charged from now on must still be claimed before the payer can take it back.
-    let requested = channel.withdraw_requested_at;
-    let too_late = requested.saturating_add(channel.channel_config.withdraw_delay / 3 * 2);
-    if requested != 0 && now.0 >= too_late {
-        return Err(ChannelFlaw::CumulativeExceedsBalance);
-    }
-    Ok(true)
-}
-
-fn refundable(channel: &Channel, max: Uint256, amount: Option<Uint256>) -> Result<(), ChannelFlaw> {
-    if max < channel.total_claimed {
-        return Err(ChannelFlaw::CumulativeBelowClaimed);
-    }
-    if channel.balance <= max {
-        return Err(ChannelFlaw::RefundNoBalance);
-    }
-    match amount {
-        Some(Uint256::ZERO) => Err(ChannelFlaw::RefundAmountInvalid),
-        _ => Ok(()),
-    }
-}
-
-fn unseen(account: Option<&Account>, new: &Presentation) -> Reply {
-    let deposit_begun = match (&new.asked, account.and_then(|account| account.deposit.as_ref())) {
-        (Asked::Deposit { digest, .. }, Some(begun)) => digest == begun,
-        _ => false,
-    };
-    Reply::Unseen { deposit_begun }
-}
-
-fn refused(flaw: ChannelFlaw, account: &Account) -> Reply {
-    let tells = matches!(flaw, ChannelFlaw::CumulativeAmountMismatch | ChannelFlaw::CumulativeBelowClaimed);
-    let voucher = || VoucherState {
-        signed_max_claimable: account.channel.signed_max_claimable,
-        signature: account.channel.signature.clone(),
-    };
-    let has_voucher = !account.channel.signature.is_empty();
-    Reply::Refused { flaw, known: tells.then(|| Box::new((account.state(), has_voucher.then(voucher)))) }
-}
-
-fn serve(account: &mut Account, new: Presentation, now: UnixTime) -> Reply {
-    account.hold = account.hold.saturating_add(1);
-    account.channel.last_request_timestamp = now.0.saturating_mul(1000);
-    let mut again = false;
-    if let Asked::Deposit { digest, .. } = &new.asked {
-        again = account.deposit.replace(digest.clone()).is_some_and(|begun| begun == *digest);
-    }
-    let Presentation { max, signature, request, asked, .. } = new;
-    let lease_until = now.0 + SERVING_SECONDS;
-    account.serving =
-        Some(Serving { hold: account.hold, max, signature, request, asked, settling: false, again, lease_until });
-    Reply::Held { hold: account.hold, state: account.state() }
-}
-
-/// A channel that nothing is known of: the chain says what it holds, and the voucher what was charged before.
-fn open(id: &Hash32, new: Presentation, now: UnixTime) -> (Option<Account>, Reply) {
-    let Some(seen) = &new.seen else { return (None, unseen(None, &new)) };
-    if seen.balance == Uint256::ZERO && !matches!(new.asked, Asked::Deposit { .. }) {
-        return (None, Reply::Refused { flaw: ChannelFlaw::ChannelNotFound, known: None });
-    }
-    // The specification's rule for a server that has lost its memory; never less than was claimed.
-    let charged = new.max.checked_sub(new.price).unwrap_or(Uint256::ZERO).max(seen.total_claimed);
-    let mut account = Account {
-        channel: Channel {
-            channel_id: *id,
-            channel_config: new.config.clone(),
-            charged_cumulative_amount: charged,
-            signed_max_claimable: Uint256::ZERO,
-            signature: String::new(),
-            balance: seen.balance,
-            total_claimed: seen.total_claimed,
-            withdraw_requested_at: seen.withdraw_requested_at,
-            refund_nonce: seen.refund_nonce,
-            onchain_synced_at: seen.at.saturating_mul(1000),
-            last_request_timestamp: now.0.saturating_mul(1000),
-            pending_request: None,
-        },
-        serving: None,
-        owed: Vec::new(),
-        hold: 0,
-        requests: 0,
-        deposit: None,
-        unclaimed_since: 0,
-        told_at: 0,
-        told_urgent: false,
-        means: new.means.clone(),
-        opened_at: now.0,
-        looked_at: 0,
-        refund: None,
-    };
-    match admitted(&account, &new, now) {
-        Ok(_) => {
-            let reply = serve(&mut account, new, now);
-            (Some(account), reply)
-        }
-        // Nothing is kept of it: not even what was asked.
-        Err(flaw) => (None, refused(flaw, &account)),
     }
 }
 
@@ -340,7 +157,9 @@ fn charge(
     let (transaction, arrived) = match deposited {
         Some((transaction, seen)) => {
             match seen {
-                Some(seen) => account.see(&seen),
+                Some(seen) => {
+                    account.see(&seen);
+                }
                 None => account.doubt(),
             }
             account.deposit = None;
@@ -386,7 +205,8 @@ fn release(mut account: Account, hold: u32, touched: bool) -> (Option<Account>, 
     };
     if touched || serving.again {
         account.doubt();
-        return (Some(account), Reply::Done);
+        let reply = if touched { Reply::Done } else { Reply::Unseen { deposit_begun: true } };
+        return (Some(account), reply);
     }
     if matches!(serving.asked, Asked::Deposit { .. }) {
         account.deposit = None;
@@ -396,11 +216,13 @@ fn release(mut account: Account, hold: u32, touched: bool) -> (Option<Account>, 
     ((!is_new).then_some(account), Reply::Done)
 }
 
-fn refunded(mut account: Account, hold: u32, seen: &Seen) -> (Option<Account>, Reply) {
+fn refunded(mut account: Account, hold: u32, seen: &Seen, now: UnixTime) -> (Option<Account>, Reply) {
     if account.serving.take_if(|serving| serving.hold == hold).is_none() {
         return (Some(account), Reply::Stale);
     }
-    account.see(seen);
+    if account.see(seen) {
+        account.credit(seen.total_claimed, now);
+    }
     let channel = &account.channel;
     let is_empty = channel.balance <= channel.charged_cumulative_amount;
     if is_empty && account.claimable() == Uint256::ZERO && account.owed.is_empty() {

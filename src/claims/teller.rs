@@ -5,36 +5,23 @@ use std::rc::Rc;
 use serde_json::json;
 
 use crate::{
-    chain,
-    channels::{Bringing, Command, GATHER_SECONDS, Move, MoveKind, Pending, Till, channel_name},
-    evm::{Address, Signer, Uint256, signing_hash},
-    facilitator::{ChannelSettlement, ChannelVerification, Facilitators, Roster, server_payload, server_terms},
+    channels::{Bringing, Command, GATHER_SECONDS, Means, Move, MoveKind, Pending, Till, channel_name},
+    evm::{Signer, Uint256},
+    facilitator::{ChannelSettlement, Roster},
     network::Network,
     ports::{Clock, Fetch, Journal, Ledger},
-    schemes::batch_settlement::{ClaimBatch, domain},
-    x402::PaymentRequirements,
 };
 
-use super::TillStore;
+use super::{
+    TillStore,
+    bring::{is_about_all, till_terms},
+};
 
 /// Channels that one transaction claims.
 const MAX_PER_BATCH: usize = 100;
 
 /// Calls to facilitators that one run makes; the next run takes the rest.
 const MAX_CALLS: usize = 24;
-
-/// Channels that are asked for in one question to the chain.
-const MAX_PER_QUESTION: usize = 30;
-
-/// Channels that a facilitator is asked for one by one, in one run, where the owner names no RPC.
-const MAX_ASKED: usize = 5;
-
-/// A facilitator's word about one channel.
-const ASK_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// Codes that say that the facilitator does not sign for this receiver; another one may.
-const NOT_MINE: [&str; 4] =
-    ["authorizer_not_configured", "authorizer_address_mismatch", "unsupported_scheme", "unsupported_network"];
 
 /// The receiver's own keys.
 pub type Keys = Rc<Vec<Signer>>;
@@ -56,7 +43,7 @@ pub struct Teller<'a, S, F, H, L> {
     pub keys: &'a [Signer],
 }
 
-type Row = (String, Pending);
+pub(super) type Row = (String, Pending);
 
 /// The batches to claim, the last one first. Rows that have failed go apart from the others, and the more often they
 /// have, the fewer together: one that makes every answer get lost does not keep the others from being claimed.
@@ -73,26 +60,27 @@ fn apart(mut rows: Vec<Row>) -> Vec<Vec<Row>> {
 }
 
 impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, L> {
-    /// A channel brings a claim, or one that is credited already.
-    pub fn take(&self, bringing: &Bringing) -> Result<(), S::Error> {
-        let Ok(network) = bringing.means.network.parse::<Network>() else { return Ok(()) };
-        let fresh = Till::of(bringing);
+    /// A channel brings a claim, or one that is credited already. Returns whom the till asks: by the newest request that
+    /// any of its channels has told it of.
+    pub fn take(&self, bringing: &Bringing) -> Result<Means, S::Error> {
+        let Ok(network) = bringing.means.network.parse::<Network>() else { return Ok(bringing.means.clone()) };
         let till = match self.store.till()? {
-            Some(known) => Till { means: bringing.means.clone(), ..known },
-            None => fresh,
+            Some(known) => Till { means: known.means.or_newer(&bringing.means), ..known },
+            None => Till::of(bringing),
         };
-        let now = self.host.now();
+        let (now, means) = (self.host.now(), till.means.clone());
         let channel = bringing.claim.channel_id(network);
         let known = self.store.load(&channel)?;
         if bringing.credited {
             self.store.keep_till(&till.owing(now))?;
-            return match known {
-                Some(known) => self.store.save(&channel, &known.credited(bringing.claim.total, now)),
-                None => Ok(()),
-            };
+            if let Some(known) = known {
+                self.store.save(&channel, &known.credited(bringing.claim.total, now))?;
+            }
+        } else {
+            self.store.keep_till(&till)?;
+            self.store.save(&channel, &Pending::brought(bringing.claim.clone(), known, now))?;
         }
-        self.store.keep_till(&till)?;
-        self.store.save(&channel, &Pending::brought(bringing.claim.clone(), known, now))
+        Ok(means)
     }
 
     /// Does what is due.
@@ -130,24 +118,20 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
                 ChannelSettlement::Done { transaction, .. } => {
                     self.claimed(till, network, batch, Some(&transaction)).await?;
                 }
-                ChannelSettlement::Refused(reason) => match batch.len() {
-                    count if count == 1 || is_about_all(reason.as_str()) => {
-                        let reason = reason.as_str();
-                        for row in self.still_open(till, network, batch).await?.0 {
-                            self.host.fault(&format!("claim of channel {}: {reason}; tried again later", row.0));
-                            self.store.save(&row.0, &row.1.failed(false, self.host.now()))?;
-                        }
-                    }
-                    count => {
-                        let rest = batch.split_off(count / 2);
+                ChannelSettlement::Refused(reason) | ChannelSettlement::Failed(reason) => {
+                    let is_about_all = is_about_all(reason.as_str());
+                    if batch.len() == 1 || is_about_all {
+                        batches.extend(self.refused(till, network, batch, reason.as_str(), is_about_all).await?);
+                    } else {
+                        let rest = batch.split_off(batch.len() / 2);
                         batches.push(rest);
                         batches.push(batch);
                     }
-                },
+                }
                 ChannelSettlement::Unknown { .. } => {
                     self.host.fault(&format!("claim of {} channels: outcome unknown; asked for again", batch.len()));
                     for (channel, pending) in batch {
-                        self.store.save(&channel, &pending.failed(true, self.host.now()))?;
+                        self.failed(&channel, &pending, true)?;
                     }
                 }
             }
@@ -155,69 +139,59 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
         Ok(())
     }
 
-    /// Has a facilitator bring the claims to the chain.
-    async fn send(&self, till: &Till, network: Network, batch: &[Row]) -> ChannelSettlement {
-        let Some(terms) = terms(till, batch) else { return ChannelSettlement::Unknown { deadline: false } };
-        let claims: Vec<_> = batch
-            .iter()
-            .map(|(_, Pending { claim, .. })| {
-                json!({
-                    "voucher": { "channel": claim.config, "maxClaimableAmount": claim.max },
-                    "signature": claim.signature,
-                    "totalClaimed": claim.total,
-                })
-            })
-            .collect();
-        let mut payload = json!({ "type": "claim", "claims": claims });
-        if let Some(signer) = self.signer(till.authorizer) {
-            let entries = batch.iter().map(|(_, pending)| pending.claim.entry(network));
-            let hash = signing_hash(&domain(network.chain_id()), &ClaimBatch { claims: entries.collect() });
-            payload["claimAuthorizerSignature"] = json!(signer.sign(&hash));
-        }
-        let failures = batch.iter().map(|(_, pending)| pending.failures).max().unwrap_or(0);
-        self.bring(till, &terms, payload, failures).await
-    }
-
-    /// By one facilitator after the other where one does not do it at all, else by the next one at the next try.
-    async fn bring(
+    /// Claims that are refused wait, but for those of channels that hold less than was charged, their payers having taken
+    /// it back before it was claimed: what they hold is claimed at once, each as a batch of its own.
+    async fn refused(
         &self,
         till: &Till,
-        terms: &PaymentRequirements,
-        payload: serde_json::Value,
-        failures: u32,
-    ) -> ChannelSettlement {
-        let facilitators = self.facilitators();
-        let mut urls = facilitators.for_channels(&till.means.facilitators, terms);
-        if !urls.is_empty() {
-            let first = usize::try_from(failures).unwrap_or(0) % urls.len();
-            urls.rotate_left(first);
-        }
-        let Some(payload) = server_payload(terms, payload) else {
-            return ChannelSettlement::Unknown { deadline: false };
-        };
-        let mut last = ChannelSettlement::Unknown { deadline: false };
-        for url in urls {
-            last = facilitators.settle_channel(url, &payload, terms).await;
-            match &last {
-                ChannelSettlement::Refused(reason) if NOT_MINE.iter().any(|code| reason.as_str().ends_with(code)) => {}
-                _ => break,
+        network: Network,
+        rows: Vec<Row>,
+        reason: &str,
+        is_about_all: bool,
+    ) -> Result<Vec<Vec<Row>>, S::Error> {
+        let mut again = Vec::new();
+        for ((channel, pending), held) in self.still_open(till, network, rows).await? {
+            // A newer claim may have come meanwhile, perhaps with more money.
+            let is_newest = self.store.load(&channel)?.is_some_and(|now| now.claim.total <= pending.claim.total);
+            let short = pending.shortened(held.as_ref().map(|held| held.balance));
+            let Some(short) = short.filter(|_| is_newest && !is_about_all) else {
+                self.host.fault(&format!("claim of channel {channel}: {reason}; tried again later"));
+                self.failed(&channel, &pending, false)?;
+                continue;
+            };
+            let holds = short.claim.total;
+            let missing = pending.claim.total.checked_sub(holds).unwrap_or(Uint256::ZERO);
+            self.host.fault(&format!("channel {channel} holds {holds}, {missing} less than was charged"));
+            let is_empty = holds <= held.map_or(pending.claim.before, |held| held.total_claimed);
+            self.store.save(&channel, &Pending { claimed: is_empty, ..short.clone() })?;
+            if is_empty {
+                self.tell(network, (channel, short)).await?;
+            } else {
+                again.push(vec![(channel, short)]);
             }
         }
-        last
+        Ok(again)
+    }
+
+    /// A claim has failed once more. What has come meanwhile stays.
+    fn failed(&self, channel: &str, sent: &Pending, doubtful: bool) -> Result<(), S::Error> {
+        match self.store.load(channel)? {
+            Some(now) => self.store.save(channel, &now.after(sent).failed(doubtful, self.host.now())),
+            None => Ok(()),
+        }
     }
 
     /// The chain has credited these: what was credited can be paid out, and the channels are told.
-    async fn claimed(
+    pub(super) async fn claimed(
         &self,
         till: &Till,
         network: Network,
         rows: Vec<Row>,
         transaction: Option<&str>,
     ) -> Result<(), S::Error> {
-        let rows: Vec<Row> =
-            rows.into_iter().map(|(channel, pending)| (channel, Pending { claimed: true, ..pending })).collect();
         for (channel, pending) in &rows {
-            self.store.save(channel, pending)?;
+            let now = self.store.load(channel)?.unwrap_or_else(|| pending.clone());
+            self.store.save(channel, &now.claimed(pending, self.host.now()))?;
         }
         if let Some(till) = self.store.till()?.filter(|till| till.settle_at == 0) {
             self.store.keep_till(&Till { settle_at: self.host.now().0, ..till })?;
@@ -236,78 +210,13 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
     /// Tells a channel that its claim is credited. If it cannot be told now, it is told later.
     async fn tell(&self, network: Network, (channel, pending): Row) -> Result<(), S::Error> {
         let object = channel_name(network, &pending.claim.config.channel_id(network.chain_id()));
-        let told = self.ledger.channel(&object, Command::Claimed { total: pending.claim.total }).await;
-        // A newer claim may have come meanwhile.
-        match (told, self.store.load(&channel)?) {
-            (Ok(_), Some(now)) if now.claim.total <= pending.claim.total => self.store.forget(&channel),
-            (Ok(_), _) => Ok(()),
-            (Err(_), _) => self.store.save(&channel, &pending.failed(false, self.host.now())),
-        }
-    }
-
-    /// Those of which it is known that they are not credited yet. What is doubtful and cannot be asked for waits.
-    async fn without_doubt(&self, till: &Till, network: Network, rows: Vec<Row>) -> Result<Vec<Row>, S::Error> {
-        let (doubtful, mut open): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|(_, pending)| pending.doubtful);
-        let (known_open, unknown) = self.still_open(till, network, doubtful).await?;
-        open.extend(known_open);
-        // Claims are cumulative: sent twice, nothing moves twice.
-        open.extend(unknown);
-        Ok(open)
-    }
-
-    /// Which of these the chain has not credited: known to be open, and not known.
-    async fn still_open(
-        &self,
-        till: &Till,
-        network: Network,
-        rows: Vec<Row>,
-    ) -> Result<(Vec<Row>, Vec<Row>), S::Error> {
-        let (mut open, mut unknown, mut credited) = (Vec::new(), Vec::new(), Vec::new());
-        let mut asked = 0;
-        for part in rows.chunks(MAX_PER_QUESTION) {
-            let ids: Vec<String> = part.iter().map(|(channel, _)| channel.clone()).collect();
-            let known = chain::channels(self.fetch, &till.means.rpc, &ids).await;
-            for (index, row) in part.iter().enumerate() {
-                let total = match &known {
-                    Some(known) => known.get(index).map(|channel| channel.total_claimed),
-                    None if asked < MAX_ASKED => {
-                        asked += 1;
-                        self.by_word(till, &row.1).await
-                    }
-                    None => None,
-                };
-                match total {
-                    Some(total) if total >= row.1.claim.total => credited.push(row.clone()),
-                    Some(_) => open.push((row.0.clone(), Pending { doubtful: false, ..row.1.clone() })),
-                    None => unknown.push(row.clone()),
-                }
-            }
-        }
-        if !credited.is_empty() {
-            self.claimed(till, network, credited, None).await?;
-        }
-        Ok((open, unknown))
-    }
-
-    /// What a facilitator says is credited of a channel: it tells that of a refund that nobody asks it to bring.
-    async fn by_word(&self, till: &Till, pending: &Pending) -> Option<Uint256> {
-        let terms = terms(till, std::slice::from_ref(&(String::new(), pending.clone())))?;
-        let claim = &pending.claim;
-        let network: Network = till.means.network.parse().ok()?;
-        let payload = json!({
-            "type": "refund",
-            "channelConfig": claim.config,
-            "voucher": {
-                "channelId": claim.channel_id(network),
-                "maxClaimableAmount": claim.max,
-                "signature": claim.signature,
-            },
-        });
-        let payload = server_payload(&terms, payload)?;
-        let urls = &till.means.facilitators;
-        match self.facilitators().verify_channel(urls, &payload, &terms, ASK_WITHIN).await {
-            ChannelVerification::Good(seen, _) => Some(seen.total_claimed),
-            _ => None,
+        let claimed = Command::Claimed { total: pending.claim.total, short: pending.short };
+        let told = self.ledger.channel(&object, claimed).await;
+        // A newer claim may have come meanwhile: by it the channel is told later.
+        match (told, self.store.load(&channel)?.filter(|now| now.claimed && now.claim.total <= pending.claim.total)) {
+            (_, None) => Ok(()),
+            (Ok(_), Some(_)) => self.store.forget(&channel),
+            (Err(_), Some(now)) => self.store.save(&channel, &now.failed(false, self.host.now())),
         }
     }
 
@@ -338,7 +247,7 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
             ChannelSettlement::Refused(reason) if reason.as_str().ends_with("nothing_to_settle") => {
                 self.store.keep_till(&done(till))
             }
-            ChannelSettlement::Refused(reason) => {
+            ChannelSettlement::Refused(reason) | ChannelSettlement::Failed(reason) => {
                 self.host.fault(&format!("paying out to {}: {}; tried again later", till.receiver, reason.as_str()));
                 self.store.keep_till(&till.failed(self.host.now()))
             }
@@ -362,26 +271,4 @@ impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, 
             transaction: transaction.to_owned(),
         }
     }
-
-    fn signer(&self, address: Address) -> Option<&Signer> {
-        self.keys.iter().find(|key| key.address() == address)
-    }
-
-    fn facilitators(&self) -> Facilitators<'_, F, H> {
-        Facilitators::new(self.fetch, self.host, self.roster)
-    }
-}
-
-/// Whether a refusal has nothing to do with any of the channels: trying halves would be refused likewise.
-fn is_about_all(reason: &str) -> bool {
-    NOT_MINE.iter().chain(&["rpc_read_failed", "invalid_payment_requirements"]).any(|code| reason.ends_with(code))
-}
-
-fn terms(till: &Till, batch: &[Row]) -> Option<PaymentRequirements> {
-    let delay = batch.first().map_or(0, |(_, pending)| pending.claim.config.withdraw_delay);
-    server_terms(&till.means.network, till.token, till.receiver, till.authorizer, delay)
-}
-
-fn till_terms(till: &Till) -> Option<PaymentRequirements> {
-    server_terms(&till.means.network, till.token, till.receiver, till.authorizer, 0)
 }

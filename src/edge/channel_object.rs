@@ -22,7 +22,7 @@ use crate::{
     chain,
     channels::{
         Account, Asked, Bringing, ChannelLine, Claim, Command, Due, Means, Move, MoveKind, Reply, Seen, apply,
-        on_alarm, till_name, wake,
+        on_alarm, till_name, told, wake,
     },
     claims::Teller,
     evm::{Hash32, Signer},
@@ -100,11 +100,10 @@ impl DurableObject for ChannelObject {
             ChannelMessage::Till(bringing) => {
                 let (roster, keys) = (roster(), channel_keys(&self.env));
                 let fetch = WorkerFetch::new(&self.env);
-                if let Some(ledger) = ledger(&self.env) {
-                    self.teller(&fetch, &roster, &ledger, keys_of(&keys)).take(&bringing)?;
-                }
+                let Some(ledger) = ledger(&self.env) else { return Response::error("no ledger", 500) };
+                let means = self.teller(&fetch, &roster, &ledger, keys_of(&keys)).take(&bringing)?;
                 self.schedule().await?;
-                Response::from_json(&true)
+                Response::from_json(&means)
             }
         }
     }
@@ -178,6 +177,10 @@ impl ChannelObject {
             | Command::Look(_) => false,
         };
         let (after, reply) = apply(before.clone(), id, command, Host.now());
+        let odd = |account: &Option<Account>| account.as_ref().and_then(|account| account.odd);
+        if let Some(is_odd) = odd(&after).filter(|_| odd(&after) != odd(&before)) {
+            Host.fault(&format!("channel 0x{}: {is_odd}", hex::encode(id)));
+        }
         if after != before {
             if may_be_lost && before.is_some() && after.is_some() {
                 self.store.know(Kept { account: after, write_at });
@@ -250,13 +253,17 @@ impl ChannelObject {
     /// What a channel does without a request.
     async fn work_channel(&self) -> Result<()> {
         let Kept { account: Some(before), write_at } = self.store.kept()? else { return Ok(()) };
-        let (after, Due { claim, look }) = on_alarm(before.clone(), Host.now());
+        let now = Host.now();
+        let (after, Due { claim, look }) = on_alarm(before.clone(), now);
         let means = before.means.clone();
         if after.as_ref() != Some(&before) {
             self.keep(Some(&before), after, write_at)?;
         }
-        if let Some(claim) = claim {
-            self.bring(claim, means.clone(), false).await;
+        if let Some(claim) = claim
+            && let Some(means) = self.bring(claim.clone(), means.clone(), false).await
+            && let Kept { account: Some(before), write_at } = self.store.kept()?
+        {
+            self.keep(Some(&before), Some(told(before.clone(), &claim, &means, now)), write_at)?;
         }
         if look {
             let id = format!("0x{}", hex::encode(before.channel.channel_id));
@@ -277,16 +284,18 @@ impl ChannelObject {
         Ok(())
     }
 
-    /// Tells the till. Where it cannot be reached a claim is told again; what is credited is paid out with the next one.
-    async fn bring(&self, claim: Claim, means: Means, credited: bool) {
+    /// Tells the till, which says whom it asks; nothing where it cannot be reached. A claim is told again then; what is
+    /// credited is paid out with the next one.
+    async fn bring(&self, claim: Claim, means: Means, credited: bool) -> Option<Means> {
         let till = till_name(&means.network, &claim.config);
         let told = match ledger(&self.env) {
-            Some(stub) => stub.bring(&till, Bringing { claim, means, credited }).await.is_ok(),
-            None => false,
+            Some(stub) => stub.bring(&till, Bringing { claim, means, credited }).await.ok(),
+            None => None,
         };
-        if !told {
+        if told.is_none() {
             Host.fault("channels: a till cannot be reached; it is told again");
         }
+        told
     }
 
     async fn work_till(&self) -> Result<()> {

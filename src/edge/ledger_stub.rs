@@ -7,7 +7,7 @@ use wasm_bindgen::JsValue;
 
 use super::{channel_object::ChannelMessage, object::call};
 use crate::{
-    channels::{self, Bringing},
+    channels::{self, Bringing, Means},
     ledger::{BudgetCommand, Command, IdentifierCommand, IdentifierReply, Leased, PassCommand, PassReply, Reply},
     ports::{Budgets, Ledger, LedgerDown},
 };
@@ -46,11 +46,11 @@ impl LedgerStub {
         self.channels.is_some()
     }
 
-    /// Brings a claim to a till.
-    pub(super) async fn bring(&self, till: &str, bringing: Bringing) -> Result<(), LedgerDown> {
+    /// Brings a claim to a till, which says whom it asks.
+    pub(super) async fn bring(&self, till: &str, bringing: Bringing) -> Result<Means, LedgerDown> {
         let namespace = self.channels.as_ref().ok_or(LedgerDown)?;
         let message = ChannelMessage::Till(Box::new(bringing));
-        call::<bool>(namespace, till, &message, TELL_WITHIN).await.map(drop).map_err(|_| LedgerDown)
+        call(namespace, till, &message, TELL_WITHIN).await.map_err(|_| LedgerDown)
     }
 
     async fn exchange<T: DeserializeOwned>(

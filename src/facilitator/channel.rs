@@ -59,13 +59,22 @@ pub enum ChannelSettlement {
         /// The channel afterwards, where that was said.
         seen: Option<ChannelSeen>,
     },
-    /// It is not, for sure.
+    /// It is not, for sure: nothing was sent.
     Refused(ErrorReason),
+    /// A transaction was sent and is said to have failed. Facilitators say so too where they only do not see what it did.
+    Failed(ErrorReason),
     /// Nobody knows.
     Unknown {
         /// Whether the time ran out.
         deadline: bool,
     },
+}
+
+impl ChannelSettlement {
+    /// Whether the time ran out.
+    pub const fn is_late(&self) -> bool {
+        matches!(self, Self::Unknown { deadline: true })
+    }
 }
 
 #[derive(Deserialize)]
@@ -215,12 +224,12 @@ impl<F: Fetch, H: Clock + Journal> Facilitators<'_, F, H> {
                 pending = true;
                 continue;
             }
-            let sure = transaction.is_empty() && precedes_broadcast(reason);
-            // A transaction that was mined and failed has moved nothing.
-            let reverted = !transaction.is_empty() && reason.ends_with("_transaction_failed");
             // One that was under way may still arrive.
-            if !pending && (sure || reverted) {
+            if !pending && transaction.is_empty() && precedes_broadcast(reason) {
                 return ChannelSettlement::Refused(ErrorReason::theirs(Some(reason), "settlement_failed"));
+            }
+            if !pending && !transaction.is_empty() && reason.ends_with("_transaction_failed") {
+                return ChannelSettlement::Failed(ErrorReason::theirs(Some(reason), "settlement_failed"));
             }
             break;
         }

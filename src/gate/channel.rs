@@ -53,12 +53,16 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         if check_echo(challenge.extensions(), payload.get("extensions")).is_err() {
             return refused(&Refusal::ExtensionEcho);
         }
-        let checked = match batch_settlement::read(payload, &offer, now, table.smart_wallets()) {
-            Ok(checked) => checked,
-            Err(refusal) => return refused(&refusal),
+        let (checked, late) = match batch_settlement::read(payload, &offer, now, table.smart_wallets()) {
+            Ok(checked) => (checked, None),
+            // A deposit whose time is over may have been brought before.
+            Err(refusal) => match is_late(&refusal).then(|| batch_settlement::recall(payload, &offer)).flatten() {
+                Some(checked) => (checked, Some(refusal)),
+                None => return refused(&refusal),
+            },
         };
         Some(match self.can_claim(&offer, table).await {
-            Some(true) => self.cross(Crossing::of(payload, checked, challenge, visit), origin).await,
+            Some(true) => self.cross(Crossing::of(payload, checked, challenge, visit), late.as_ref(), origin).await,
             Some(false) => return refused(&Refusal::Channel(ChannelFlaw::ReceiverAuthorizerMismatch)),
             None => answer::terms_unknown().into(),
         })
@@ -95,8 +99,13 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         }
     }
 
-    /// Presents the payment to its channel, and does what it says.
-    async fn cross<R: Request, O: Origin>(&self, crossing: Crossing<'_, R>, origin: &O) -> Answer<O::Answer> {
+    /// Presents the payment to its channel, and does what it says. `late`: why it is not brought to the chain any more.
+    async fn cross<R: Request, O: Origin>(
+        &self,
+        crossing: Crossing<'_, R>,
+        late: Option<&Refusal>,
+        origin: &O,
+    ) -> Answer<O::Answer> {
         let Some(ledger) = self.ledger else { return self.ledger_down() };
         let Crossing { purchase, payload, checked, request, .. } = &crossing;
         let digest = hex::encode(checked.digest());
@@ -115,8 +124,10 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         };
         let asked = crossing.asked();
         let (reply, asked) = match self.present(&crossing, None).await {
-            Ok(Reply::Unseen { deposit_begun }) => match self.look(&crossing, deposit_begun).await {
+            Ok(Reply::Unseen { deposit_begun }) => match self.look(&crossing, deposit_begun, late).await {
                 Ok((seen, asked)) => (self.present(&crossing, Some((seen, asked.clone()))).await, asked),
+                // What may have arrived keeps its identifier.
+                Err(answer) if deposit_begun && answer.status != 402 => return answer.into(),
                 Err(answer) => return self.unname(naming.as_ref(), answer).await.into(),
             },
             reply => (reply, asked),
@@ -156,7 +167,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 let answer = crossing.refused(ChannelFlaw::ReceiverAuthorizerMismatch, None);
                 self.unname(naming.as_ref(), answer).await.into()
             }
-            Reply::Unseen { .. } | Reply::Charged(_) | Reply::Done | Reply::Stale => self.ledger_down(),
+            // What was said of it cannot be, and its object has told the operator why.
+            Reply::Unseen { .. } => self.unname(naming.as_ref(), answer::facilitator_nonsense()).await.into(),
+            Reply::Charged(_) | Reply::Done | Reply::Stale => self.ledger_down(),
         }
     }
 
@@ -169,4 +182,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         }
         answer
     }
+}
+
+/// Whether a deposit is refused for its time alone.
+const fn is_late(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Channel(ChannelFlaw::ValidBefore | ChannelFlaw::Permit2DeadlineExpired))
 }

@@ -94,11 +94,18 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             }
             ChannelSettlement::Refused(reason) => {
                 let receipt = crossing.unsettled(reason.as_str());
-                let answer = crossing.purchase.challenge.settlement_refused(&receipt, crossing.purchase.version);
-                Err(self.let_go(ticket, false, answer).await)
+                match self.release_channel(ticket, false).await {
+                    Some(Reply::Done) => {
+                        let answer =
+                            crossing.purchase.challenge.settlement_refused(&receipt, crossing.purchase.version);
+                        Err(self.unname(ticket.naming(), answer).await)
+                    }
+                    // It was brought before, and may be refused because it has arrived; or who knows.
+                    _ => Err(self.unknown(&crossing.purchase.paid, false)),
+                }
             }
-            ChannelSettlement::Unknown { deadline } => {
-                let answer = self.unknown(&crossing.purchase.paid, deadline);
+            unsure @ (ChannelSettlement::Failed(_) | ChannelSettlement::Unknown { .. }) => {
+                let answer = self.unknown(&crossing.purchase.paid, unsure.is_late());
                 Err(self.let_go(ticket, true, answer).await)
             }
         }
@@ -146,8 +153,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
                 let answer = self.let_go(ticket, true, answer).await;
                 return self.unname(ticket.naming(), answer).await;
             }
-            ChannelSettlement::Unknown { deadline } => {
-                let answer = self.unknown(&crossing.purchase.paid, deadline);
+            unsure @ (ChannelSettlement::Failed(_) | ChannelSettlement::Unknown { .. }) => {
+                let answer = self.unknown(&crossing.purchase.paid, unsure.is_late());
                 return self.let_go(ticket, true, answer).await;
             }
         };
@@ -191,7 +198,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let amount = payload["amount"].as_str().and_then(|text| text.parse().ok()).unwrap_or(rest).min(rest);
         payload["amount"] = json!(amount);
         payload["refundNonce"] = json!(state.refund_nonce);
-        let claims = charged > state.total_claimed;
+        // Whatever is said to be claimed already: should it not be, the refund takes nothing of it away.
+        let claims = charged > Uint256::ZERO;
         payload["claims"] = json!([]);
         if claims {
             payload["claims"] = json!([{
@@ -239,11 +247,17 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
 
     /// Nothing is charged: the same voucher may come again. `touched`: the chain may have changed all the same.
     async fn let_go<T>(&self, ticket: &Ticket, touched: bool, answer: T) -> T {
-        let Some(ledger) = self.ledger else { return answer };
+        self.release_channel(ticket, touched).await;
+        self.unname(ticket.naming().filter(|_| !touched), answer).await
+    }
+
+    /// Lets the channel go; what it says of that, where it can be reached.
+    async fn release_channel(&self, ticket: &Ticket, touched: bool) -> Option<Reply> {
         let release = Command::Release { hold: ticket.hold(), touched };
-        if ledger.channel(ticket.object(), release).await.is_err() {
+        let reply = self.ledger?.channel(ticket.object(), release).await.ok();
+        if reply.is_none() {
             self.host.fault("the ledger cannot be reached; a channel waits for its lease to end");
         }
-        self.unname(ticket.naming().filter(|_| !touched), answer).await
+        reply
     }
 }

@@ -1,30 +1,26 @@
-//! What is bought out of a channel, and what has to be known of the channel for it.
+//! What is bought out of a channel.
 
 use serde_json::json;
 
 use crate::{
-    chain,
     channels::{
-        Asked, ChannelState, ClaimPolicy, Command, Means, Presentation, Receipt, Reply, Seen, Served, VoucherState,
-        channel_name, voucher_payment_id,
+        Asked, ChannelState, ClaimPolicy, Means, Presentation, Receipt, Seen, Served, VoucherState, channel_name,
+        voucher_payment_id,
     },
     evm::keccak256,
-    facilitator::{ChannelSeen, ChannelVerification},
     money::Amount,
     origin::Paid,
-    ports::{Clock, Counter, Fetch, Journal, Ledger, LedgerDown, Request},
+    ports::Request,
     schemes::{
         Refusal,
         batch_settlement::{ChannelFlaw, CheckedMessage, Kind},
     },
-    time::UnixTime,
     x402::{PaymentPayload, SettlementResponse, X402Version},
 };
 
 use super::{
-    Gate, Visit,
-    answer::{self, Challenge, OurAnswer},
-    buy::time_to_verify,
+    Visit,
+    answer::{Challenge, OurAnswer},
     purchase::Purchase,
 };
 
@@ -80,7 +76,7 @@ impl<'a, R: Request> Crossing<'a, R> {
     }
 
     /// The same without its deposit: only the voucher.
-    fn as_voucher(&self) -> PaymentPayload {
+    pub(super) fn as_voucher(&self) -> PaymentPayload {
         let mut payload = self.checked.message().wire();
         payload["type"] = json!("voucher");
         if let Some(payload) = payload.as_object_mut() {
@@ -115,6 +111,7 @@ impl<'a, R: Request> Crossing<'a, R> {
                 facilitators: table.facilitators().to_vec(),
                 rpc: table.rpc(network).to_vec(),
                 claims: ClaimPolicy { every: claims.every(), idle, threshold },
+                at: 0,
             },
             known_only: false,
             known_channel_only: false,
@@ -185,94 +182,5 @@ impl<'a, R: Request> Crossing<'a, R> {
             amount: None,
             ..self.settled(String::new(), String::new())
         }
-    }
-}
-
-impl Seen {
-    /// What a facilitator says at `at`.
-    pub(super) fn by_facilitator(seen: &ChannelSeen, at: UnixTime) -> Self {
-        let ChannelSeen { balance, total_claimed, withdraw_requested_at, refund_nonce } = *seen;
-        Self { balance, total_claimed, withdraw_requested_at, refund_nonce, at: at.0 }
-    }
-}
-
-impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
-    /// Presents the payment to its channel.
-    pub(super) async fn present<R: Request>(
-        &self,
-        crossing: &Crossing<'_, R>,
-        found: Option<(Seen, Asked)>,
-    ) -> Result<Reply, LedgerDown> {
-        let ledger = self.ledger.ok_or(LedgerDown)?;
-        let mut presentation = crossing.presentation(found);
-        // With a key of the owner's a facilitator's is good for channels that were opened before.
-        let is_own = self.channels.signer(presentation.config.receiver_authorizer).is_some();
-        presentation.known_channel_only = self.channels.authorizer().is_some() && !is_own;
-        ledger.channel(&crossing.object, Command::Present(Box::new(presentation))).await
-    }
-
-    /// What the channel holds, by the chain where that is enough and can be asked, else by a facilitator's word; and
-    /// what is asked of it then.
-    pub(super) async fn look<R: Request>(
-        &self,
-        crossing: &Crossing<'_, R>,
-        deposit_begun: bool,
-    ) -> Result<(Seen, Asked), OurAnswer> {
-        let (message, challenge) = (crossing.checked.message(), crossing.purchase.challenge);
-        let is_voucher = message.kind == Kind::Voucher;
-        let asked_at = self.host.now();
-        if is_voucher
-            && message.is_proven()
-            && let Some(seen) = self.ask_chain(crossing).await
-        {
-            return Ok((seen, Asked::Voucher));
-        }
-        match self.verify_crossing(crossing, &crossing.restated()).await {
-            ChannelVerification::Good(seen, _) => Ok((Seen::by_facilitator(&seen, asked_at), crossing.asked())),
-            // It was brought before and may have arrived: then its voucher is good by itself.
-            ChannelVerification::Refused(reason) if deposit_begun => {
-                let seen = match self.ask_chain(crossing).await {
-                    Some(seen) => Some(seen),
-                    None => match self.verify_crossing(crossing, &crossing.as_voucher()).await {
-                        ChannelVerification::Good(seen, _) => Some(Seen::by_facilitator(&seen, asked_at)),
-                        _ => None,
-                    },
-                };
-                let arrived = seen.filter(|seen| seen.balance >= message.voucher.max_claimable_amount);
-                arrived
-                    .map(|seen| (seen, Asked::Voucher))
-                    .ok_or_else(|| challenge.refused(&Refusal::Facilitator(reason), X402Version::V2))
-            }
-            ChannelVerification::Refused(reason) => {
-                Err(challenge.refused(&Refusal::Facilitator(reason), X402Version::V2))
-            }
-            ChannelVerification::Unreachable => Err(answer::facilitator_unreachable()),
-            ChannelVerification::Nonsense => Err(self.nonsense()),
-        }
-    }
-
-    async fn ask_chain<R: Request>(&self, crossing: &Crossing<'_, R>) -> Option<Seen> {
-        let (table, network) = (crossing.purchase.visit.table, crossing.purchase.paid.network);
-        let at = self.host.now().0;
-        let known =
-            chain::channels(self.fetch, table.rpc(network), &[crossing.channel_id()]).await?.into_iter().next()?;
-        Some(Seen {
-            balance: known.balance,
-            total_claimed: known.total_claimed,
-            withdraw_requested_at: known.withdraw_requested_at,
-            refund_nonce: known.refund_nonce,
-            at,
-        })
-    }
-
-    async fn verify_crossing<R: Request>(
-        &self,
-        crossing: &Crossing<'_, R>,
-        payload: &PaymentPayload,
-    ) -> ChannelVerification {
-        let table = crossing.purchase.visit.table;
-        let within = time_to_verify(table);
-        let terms = crossing.checked.requirements();
-        self.facilitators().verify_channel(table.facilitators(), payload, terms, within).await
     }
 }

@@ -9,6 +9,7 @@ pub mod answer;
 mod at_once;
 mod buy;
 mod channel;
+mod channel_look;
 mod channel_money;
 mod channels;
 mod charge;

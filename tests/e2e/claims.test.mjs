@@ -140,11 +140,12 @@ describe("what channels have earned", () => {
     }
   });
 
-  it("is claimed of all other channels when one of them is empty", async () => {
-    const [good, emptied, other] = await Promise.all([2, 3, 1].map((times) => shop.buyer(times)));
-    // The facilitator, who holds the key, gives all of it back behind our back.
+  it("is claimed of all other channels when one of them is empty, and of one that holds too little what it holds", async () => {
+    const [good, emptied, other, short] = await Promise.all([2, 3, 1, 4].map((times) => shop.buyer(times)));
+    // The facilitator, who holds the key, gives all of it back behind our back, or nearly all.
     await shop.settlement.write(facilitatorsKey, "refund", emptied.config, DEPOSIT);
-    for (const [buyer, claimed] of [[good, 2n * PRICE], [other, PRICE]]) {
+    await shop.settlement.write(facilitatorsKey, "refund", short.config, DEPOSIT - 3n * PRICE);
+    for (const [buyer, claimed] of [[good, 2n * PRICE], [other, PRICE], [short, 3n * PRICE]]) {
       await eventually(() => shop.settlement.state(buyer.config), ({ totalClaimed }) => totalClaimed === claimed, 120);
     }
     assert.equal((await shop.settlement.state(emptied.config)).totalClaimed, 0n);

@@ -134,6 +134,12 @@ impl Deposit {
         json!({ "amount": self.amount, "authorization": authorization })
     }
 
+    /// The last second in which it can be brought to the chain.
+    pub fn valid_until(&self) -> Uint256 {
+        let erc3009 = self.erc3009.as_ref().map(|erc3009| erc3009.valid_before);
+        erc3009.max(self.permit2.as_ref().map(|permit2| permit2.permit.deadline)).unwrap_or(Uint256::ZERO)
+    }
+
     /// Whether the payer has signed this deposit into the message's channel.
     pub(super) fn check(
         &self,
