@@ -89,7 +89,7 @@ fn look_up() {
                         path: black_box(path),
                         query: "",
                         headers: &headers,
-                        client: &client,
+                        client: &&client,
                     };
                     assert_eq!(matches!(table.decide(&inquiry), Decision::Unpriced), path.starts_with("/about"));
                 }
@@ -111,7 +111,7 @@ fn look_up() {
                     path,
                     query: "",
                     headers: &headers,
-                    client: &client,
+                    client: &&client,
                 };
                 assert!(matches!(table.decide(&inquiry), Decision::Priced(_)));
             }

@@ -296,7 +296,7 @@ fn grace_ends_after_ten_minutes_or_when_the_owner_says() {
             path: "/premium-data",
             query: "",
             headers: &headers,
-            client: &Client::default(),
+            client: &&Client::default(),
         };
         world.prices.honoured(&inquiry, UnixTime(NOW)).len()
     };

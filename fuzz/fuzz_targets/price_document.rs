@@ -19,7 +19,7 @@ fuzz_target!(|text: &str| {
                 assert!(
                     methods.iter().all(|methods| {
                         let inquiry =
-                            Inquiry { methods, authority: &authority, path: &path, query: "", headers: &headers, client: &client };
+                            Inquiry { methods, authority: &authority, path: &path, query: "", headers: &headers, client: &&client };
                         let _ = table.decide(&inquiry);
                         true
                     })

@@ -54,7 +54,7 @@ fn decide<'a>(table: &'a PriceTable, path: &str) -> Decision<'a> {
     let methods = Method::parse("GET").map_or(Methods::Any, |method| method.readings());
     let (headers, client) = (NoHeaders, Client::default());
     let inquiry =
-        Inquiry { methods: &methods, authority: "localhost", path, query: "", headers: &headers, client: &client };
+        Inquiry { methods: &methods, authority: "localhost", path, query: "", headers: &headers, client: &&client };
     table.decide(&inquiry)
 }
 

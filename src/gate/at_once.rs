@@ -4,6 +4,8 @@
 //! The same answers as [`Gate::serve`](super::Gate::serve), which knows all cases; here are the three that come most, so
 //! that the outside can deal with them in one step. Nothing here decides otherwise: what is in doubt goes the long way.
 
+use std::cell::LazyCell;
+
 use crate::{
     origin::{OUR_PREFIX, PRICES_HEADER, pass_forward},
     page,
@@ -74,7 +76,8 @@ pub fn at_once(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
     if !only_reads || has_body || may_pay(request) {
         return None;
     }
-    let (methods, client, headers) = (visit.methods(&method), request.client(), RequestHeaders(request));
+    let (methods, client, headers) =
+        (visit.methods(&method), LazyCell::new(|| request.client()), RequestHeaders(request));
     let Decision::Priced(quote) = table.decide(&visit.inquiry(&methods, &headers, &client)) else { return None };
     if quote.route.quota().is_some() || quote.route.challenges_401() {
         return None;

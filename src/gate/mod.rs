@@ -27,7 +27,7 @@ mod settle;
 mod terms;
 mod ticket;
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, cell::LazyCell, ops::Deref, time::Duration};
 
 use crate::{
     client::Client,
@@ -122,7 +122,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         };
         let visit = Visit { request, target, table };
 
-        let (methods, client, headers) = (visit.methods(&method), request.client(), RequestHeaders(request));
+        let (methods, client, headers) =
+            (visit.methods(&method), LazyCell::new(|| request.client()), RequestHeaders(request));
         if is_preflight(&method, request) && visit.is_priced(target.path) {
             // For the request that follows. Where that one is free, the site speaks for itself.
             return match table.decide(&visit.inquiry(&Methods::Any, &headers, &client)) {
@@ -322,7 +323,12 @@ fn redirect(
 
 impl<'a, R: Request> Visit<'a, R> {
     /// The request as far as prices depend on it.
-    fn inquiry<'i>(&'i self, methods: &'i Methods, headers: &'i dyn Headers, client: &'i Client) -> Inquiry<'i> {
+    fn inquiry<'i>(
+        &'i self,
+        methods: &'i Methods,
+        headers: &'i dyn Headers,
+        client: &'i dyn Deref<Target = Client>,
+    ) -> Inquiry<'i> {
         let Target { authority, path, query, .. } = self.target;
         Inquiry { methods, authority, path, query, headers, client }
     }

@@ -1,6 +1,6 @@
 //! 402 answers that are written once for each quote of a document: what differs from request to request is the URL.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeMap};
 
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ pub struct Prepared(RefCell<Kept>);
 struct Kept {
     version: Option<String>,
     /// By the route's place in the document; the rule, and whether a client may name its payment.
-    answers: HashMap<String, Vec<(Option<usize>, bool, Template)>>,
+    answers: BTreeMap<String, Vec<(Option<usize>, bool, Template)>>,
     count: usize,
 }
 
@@ -48,8 +48,8 @@ impl Prepared {
         identifiers: bool,
         head_only: bool,
     ) -> Option<OurAnswer> {
-        let url = Value::String(quote.route.resource_url(target, public_url).into_owned()).to_string();
-        let url = url.get(1..url.len() - 1)?;
+        let url = quote.route.resource_url(target, public_url);
+        let url = &*in_json(&url)?;
         let mut kept = self.0.borrow_mut();
         if kept.version.as_deref() != Some(version) || kept.count >= MAX_KEPT {
             *kept = Kept { version: Some(version.to_owned()), ..Kept::default() };
@@ -65,6 +65,15 @@ impl Prepared {
         kept.count += 1;
         Some(answer)
     }
+}
+
+/// A text as it stands between quotation marks in JSON.
+fn in_json(text: &str) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\') {
+        return Some(Cow::Borrowed(text));
+    }
+    let quoted = Value::String(text.to_owned()).to_string();
+    Some(Cow::Owned(quoted.get(1..quoted.len() - 1)?.to_owned()))
 }
 
 impl Template {

@@ -1,5 +1,7 @@
 //! What a request costs, and why.
 
+use std::ops::Deref;
+
 use crate::{
     client::Client,
     x402::{PaymentRequirements, ResourceInfo},
@@ -64,7 +66,7 @@ impl<'a> Quote<'a> {
 
 /// The strictest of everything that may be said to a request: a refusal over a price, a price over nothing.
 /// Two different prices are none. What is only observed, or not yet charged to this client, hurts nobody.
-pub(super) fn strictest<'a>(quotes: &[Quote<'a>], client: &Client) -> Decision<'a> {
+pub(super) fn strictest<'a>(quotes: &[Quote<'a>], client: &dyn Deref<Target = Client>) -> Decision<'a> {
     let Some(first) = quotes.first() else { return Decision::Unpriced };
     let observed = |quote: &Quote<'_>| quote.route.mode() == Mode::Observe;
     if let Some(denied) = quotes.iter().find(|quote| *quote.terms == Terms::Denied && !observed(quote)) {

@@ -1,5 +1,7 @@
 //! A request as far as prices depend on it.
 
+use std::ops::Deref;
+
 use crate::client::Client;
 
 use super::{Headers, Methods};
@@ -17,6 +19,6 @@ pub struct Inquiry<'a> {
     pub query: &'a str,
     /// The request's headers.
     pub headers: &'a dyn Headers,
-    /// What the network knows of the client.
-    pub client: &'a Client,
+    /// What the network knows of the client: looked up where a price asks for it.
+    pub client: &'a dyn Deref<Target = Client>,
 }

@@ -1,6 +1,6 @@
 //! Charging a share of all clients first: `rollout: 0.1` is a tenth.
 
-use std::fmt;
+use std::{fmt, ops::Deref};
 
 use sha2::{Digest, Sha256};
 
@@ -43,7 +43,7 @@ impl Rollout {
 
     /// Whether this client is charged: always the same clients, and those of a smaller share are in each greater
     /// one. A client without an address is charged.
-    pub fn includes(self, client: &Client) -> bool {
+    pub fn includes(self, client: &dyn Deref<Target = Client>) -> bool {
         if self.millionths >= ONE {
             return true;
         }
@@ -92,21 +92,21 @@ mod tests {
     fn a_share_is_about_as_large_as_it_says_and_grows_without_losing_anybody() {
         let client = |n: u8, m: u8| Client { ip: Some([203, n, m, 7].into()), ..Client::default() };
         let share = |millionths| {
-            let charged = move |client: &Client| Rollout { millionths }.includes(client);
+            let charged = move |client: &Client| Rollout { millionths }.includes(&client);
             (0..100).flat_map(|n| (0..100).map(move |m| client(n, m))).filter(charged).count()
         };
         assert!((900..1100).contains(&share(100_000)), "{}", share(100_000));
         assert_eq!((share(0), share(ONE)), (0, 10_000));
         let (small, great) = (Rollout { millionths: 100_000 }, Rollout { millionths: 200_000 });
-        assert!((0..255).all(|n| !small.includes(&client(n, n)) || great.includes(&client(n, n))));
-        assert!(Rollout { millionths: 0 }.includes(&Client::default()));
+        assert!((0..255).all(|n| !small.includes(&&client(n, n)) || great.includes(&&client(n, n))));
+        assert!(Rollout { millionths: 0 }.includes(&&Client::default()));
     }
 
     #[test]
     fn an_ipv6_client_stays_itself_within_its_64() {
         let charged = |n: u16| {
             let ip = std::net::Ipv6Addr::new(0x2001, 0xdb8, 1, 2, n, 0, 0, n);
-            Rollout { millionths: 500_000 }.includes(&Client { ip: Some(ip.into()), ..Client::default() })
+            Rollout { millionths: 500_000 }.includes(&&Client { ip: Some(ip.into()), ..Client::default() })
         };
         assert!((1..50).all(|n| charged(n) == charged(0)));
     }

@@ -56,7 +56,11 @@ impl Site {
     }
 
     /// Everything that may be said to the request, over all its readings.
-    pub(super) fn quotes<'a>(&'a self, readings: &Readings, inquiry: &Inquiry<'_>) -> Vec<Quote<'a>> {
+    pub(super) fn quotes<'a, 'r>(
+        &'a self,
+        readings: impl IntoIterator<Item = &'r str>,
+        inquiry: &Inquiry<'_>,
+    ) -> Vec<Quote<'a>> {
         let mut numbers = Vec::new();
         for reading in readings {
             let covering = self.trie.covering(reading);

@@ -143,11 +143,16 @@ impl PriceTable {
         if self.is_empty() {
             return Decision::Unpriced;
         }
+        if let Some(only) = only_reading(inquiry.path, self.fold_case)
+            && let Some(site) = self.site(inquiry.authority)
+        {
+            return strictest(&site.quotes([&*only], inquiry), inquiry.client);
+        }
         let Ok(readings) = readings(inquiry.path, self.fold_case) else {
             return self.without_readings();
         };
         match self.site(inquiry.authority) {
-            Some(site) => strictest(&site.quotes(&readings, inquiry), inquiry.client),
+            Some(site) => strictest(&site.quotes(readings.iter().map(String::as_str), inquiry), inquiry.client),
             None if self.sites.iter().any(|site| site.is_priced(&readings)) => Decision::Ambiguous(Ambiguity::Host),
             None => Decision::Unpriced,
         }

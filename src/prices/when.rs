@@ -1,6 +1,6 @@
 //! The conditions of a rule: what a request must be for the rule to hold.
 
-use crate::client::{Client, IpNet};
+use crate::client::IpNet;
 
 use super::{
     Diagnosis, Headers,
@@ -112,16 +112,16 @@ impl When {
 
 impl Condition {
     fn holds(&self, inquiry: &Inquiry<'_>) -> Holds {
-        let Client { country, continent, asn, ip, bot_score, verified_bot } = inquiry.client;
+        let Inquiry { client, .. } = inquiry;
         let met = match self {
-            Self::Country(any) => country.as_ref().is_some_and(|country| any.contains(country)),
-            Self::Continent(any) => continent.as_ref().is_some_and(|continent| any.contains(continent)),
-            Self::Asn(any) => asn.is_some_and(|asn| any.contains(&asn)),
-            Self::Ip(any) => ip.is_some_and(|ip| any.iter().any(|net| net.contains(ip))),
+            Self::Country(any) => client.country.as_ref().is_some_and(|country| any.contains(country)),
+            Self::Continent(any) => client.continent.as_ref().is_some_and(|continent| any.contains(continent)),
+            Self::Asn(any) => client.asn.is_some_and(|asn| any.contains(&asn)),
+            Self::Ip(any) => client.ip.is_some_and(|ip| any.iter().any(|net| net.contains(ip))),
             Self::BotScore(any) => {
-                bot_score.is_some_and(|score| any.iter().any(|(least, most)| (*least..=*most).contains(&score)))
+                client.bot_score.is_some_and(|score| any.iter().any(|(least, most)| (*least..=*most).contains(&score)))
             }
-            Self::VerifiedBot(wanted) => *verified_bot == Some(*wanted),
+            Self::VerifiedBot(wanted) => client.verified_bot == Some(*wanted),
             Self::UserAgent(any) => {
                 let agent = inquiry.headers.get("User-Agent");
                 agent.is_some_and(|agent| any.iter().any(|wildcard| wildcard.covers_in_any_case(&agent)))

@@ -660,7 +660,14 @@ pub fn ask<'a>(
     let headers: Vec<(String, String)> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let methods = Method::parse(method).unwrap().readings();
-    table.decide(&Inquiry { methods: &methods, authority, path, query, headers: &headers as &dyn Headers, client })
+    table.decide(&Inquiry {
+        methods: &methods,
+        authority,
+        path,
+        query,
+        headers: &headers as &dyn Headers,
+        client: &client,
+    })
 }
 
 /// The value of one of our headers.

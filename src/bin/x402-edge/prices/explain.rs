@@ -299,7 +299,7 @@ fn decide<'a>(table: &'a PriceTable, asked: &Asked, target: &Target<'_>, path: &
         path,
         query: target.query,
         headers: &asked.headers,
-        client: &asked.client,
+        client: &&asked.client,
     }))
 }
 

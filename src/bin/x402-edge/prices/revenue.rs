@@ -44,7 +44,7 @@ impl Revenue {
                     path: target.path,
                     query: target.query,
                     headers: &asked.headers,
-                    client: &asked.client,
+                    client: &&asked.client,
                 });
                 outcome(decision, &method, visit.delivered)
             }
