@@ -17,8 +17,23 @@ export default {
   },
 };
 
+/** The origin's scheme and host; empty where it is the site's own. An isolate's bindings do not change. */
+let origin;
+
 /** Sends what was said at once. */
-const done = (said, request, env) => (said.startsWith("\n") ? relay(said.slice(1), request, env) : response(said));
+function done(said, request, env) {
+  if (typeof said === "number") return relay(destination(request.url, said), request, env);
+  return said.startsWith("\n") ? relay(said.slice(1), request, env) : response(said);
+}
+
+/** Where a request goes on to whose path begins at `path` in its URL. */
+function destination(url, path) {
+  if (origin === undefined) {
+    worker.awake();
+    origin = worker.originUrl(url) ?? "";
+  }
+  return origin === "" ? url : origin + url.slice(path);
+}
 
 /** A request that takes all the gate. */
 function whole(request, headers, env, context) {

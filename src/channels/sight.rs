@@ -31,7 +31,7 @@ pub enum Odd {
     /// No channel holds less than was claimed from it. Not believed.
     #[error("it is said to hold less than was claimed from it; not believed, asked for again")]
     Overdrawn,
-    /// More is claimed than was ever charged here. Not believed, see [`Account::recover`].
+    /// More is claimed than was ever charged here. Not believed, see `Account::recover`.
     #[error("more is said to be claimed from it than was charged; not believed, asked for again")]
     NeverCharged,
     /// A claim that was said to be credited is not on chain. Believed: it is claimed again.

@@ -52,10 +52,17 @@ pub async fn get_ready(url: String, env: Env, context: worker_sys::Context) {
     Known::keep(&bindings);
 }
 
-/// What can be said at once. Nothing: call [`fetch`]. Else lines: either an empty one and what [`forwarded`] writes, or
-/// an answer, as [`lines_of`] writes it.
+/// The origin's scheme and host, where it has its own.
+#[wasm_bindgen(js_name = originUrl)]
+pub fn origin_url(url: &str) -> Option<String> {
+    Known::with(url, |known| known.origin_url.clone())
+}
+
+/// What can be said at once. Undefined: call [`fetch`]. A number: nobody prices the request and all of it may go on; there
+/// its path begins in its URL. Else lines: either an empty one and what [`forwarded`] writes, or an answer, as
+/// [`lines_of`] writes it.
 #[wasm_bindgen(js_name = atOnce)]
-pub fn at_once(request: web_sys::Request, headers: String) -> Option<String> {
+pub fn at_once(request: web_sys::Request, headers: String) -> JsValue {
     let request = IncomingRequest::new(request, headers);
     #[cfg(feature = "drill")]
     assert!(!request.url().ends_with("/.x402/panic"), "a drill");
@@ -69,6 +76,13 @@ pub fn at_once(request: web_sys::Request, headers: String) -> Option<String> {
                 gate_at_once(&request, &at_hand)
             })?;
             Some(match said {
+                // Most requests: a text would take longer to hand over than all else here.
+                AtOnce::Forward(forward)
+                    if forward.edits.is_empty() && request.url().ends_with(&forward.path_and_query) =>
+                {
+                    let begin = request.url().len() - forward.path_and_query.len();
+                    return u32::try_from(begin).ok().map(JsValue::from);
+                }
                 AtOnce::Forward(forward) => forwarded(&forward, known.origin_url.as_deref()),
                 AtOnce::Opened { forward, version } => {
                     let mut lines = forwarded(&forward, known.origin_url.as_deref());
@@ -81,8 +95,10 @@ pub fn at_once(request: web_sys::Request, headers: String) -> Option<String> {
                 }
                 AtOnce::Answer(answer) => lines_of(&answer),
             })
+            .map(JsValue::from)
         })
     })
+    .unwrap_or(JsValue::UNDEFINED)
 }
 
 /// An empty line, the URL to send the request on to, and names of headers to leave out. For a request that a pass opens
