@@ -75,7 +75,7 @@ pub fn at_once(request: web_sys::Request, headers: String) -> JsValue {
                 let at_hand = AtHand { prices, identifiers: known.ledger, prepared, keys, now: Host.now() };
                 gate_at_once(&request, &at_hand)
             })?;
-            Some(match said {
+            let text = match said {
                 // Most requests: a text would take longer to hand over than all else here.
                 AtOnce::Forward(forward)
                     if forward.edits.is_empty() && request.url().ends_with(&forward.path_and_query) =>
@@ -94,8 +94,8 @@ pub fn at_once(request: web_sys::Request, headers: String) -> JsValue {
                     lines
                 }
                 AtOnce::Answer(answer) => lines_of(&answer),
-            })
-            .map(JsValue::from)
+            };
+            Some(JsValue::from(text))
         })
     })
     .unwrap_or(JsValue::UNDEFINED)
