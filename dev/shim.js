@@ -103,7 +103,7 @@ async function relay(said, request, env) {
   if (!plain || !opened) return worker.relayed(answer, request.url, version);
   const [names, values] = worker.opened(status, lines(answer.headers), request.url, version).split("\n\n");
   const copy = new Response(answer.body, answer);
-  changed(copy.headers, names.split("\n"), values);
+  changed(copy.headers, names === "" ? [] : names.split("\n"), values);
   return copy;
 }
 

@@ -169,7 +169,9 @@ pub fn opened(status: u16, headers: String, url: &str, version: &str) -> String 
     let origin_url = Known::with(url, |known| known.origin_url.clone());
     let document = Some(version).filter(|version| !version.is_empty());
     let edits = prices_kv::with_kept(|prices| pass_edits(prices, url, &answer, origin_url.as_deref(), document));
-    let mut lines = edits.remove.join("\n");
+    // Most are not there, and each deletion is a step out of JavaScript.
+    let present = edits.remove.iter().filter(|name| answer.headers.get(name).is_some());
+    let mut lines = present.map(AsRef::as_ref).collect::<Vec<&str>>().join("\n");
     lines.push('\n');
     for (name, value) in &edits.set {
         lines.extend(["\n", *name, "\n", value.as_str()]);
