@@ -20,13 +20,8 @@ impl Headers for Vec<(String, String)> {
     }
 }
 
-/// A header's name as the most careless server reads it: CGI and its heirs read `X_Plan`, `X.Plan` and `X-Plan`
-/// as the same variable.
-pub fn canonical_name(name: &str) -> String {
-    name.chars().map(canonical_char).collect()
-}
-
-/// Whether that server takes one name for the other.
+/// Whether the most careless server takes one header for the other: CGI and its heirs read `X_Plan`, `X.Plan` and
+/// `X-Plan` as the same variable.
 pub fn reads_as(name: &str, other: &str) -> bool {
     name.chars().map(canonical_char).eq(other.chars().map(canonical_char))
 }
@@ -59,8 +54,7 @@ pub(super) fn readings_of(headers: &dyn Headers, name: &str) -> (Vec<String>, bo
         readings.push(own);
         readings.extend(parts);
     }
-    let wanted = canonical_name(name);
     let twins = headers.names().into_iter().filter(|other| !other.eq_ignore_ascii_case(name));
-    readings.extend(twins.filter(|other| reads_as(other, &wanted)).filter_map(|other| headers.get(&other)));
+    readings.extend(twins.filter(|other| reads_as(other, name)).filter_map(|other| headers.get(&other)));
     (readings, is_there)
 }

@@ -49,7 +49,7 @@ pub use decision::{Ambiguity, Decision, Quote};
 pub use diagnosis::Diagnosis;
 pub use effort::{FREE_PLAN_MILLIS, reading_millis};
 pub use exposure::{Limits, MaxExposure};
-pub use headers::{Headers, begins_as, canonical_name, reads_as};
+pub use headers::{Headers, begins_as, reads_as};
 pub use history::{Ask, History, Replaced, Seen, Told};
 pub use host::host_of;
 pub use inquiry::Inquiry;
