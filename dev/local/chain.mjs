@@ -3,13 +3,13 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { createTestClient, createWalletClient, http, parseAbi, publicActions } from "viem";
+import { createTestClient, http, parseAbi, publicActions } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
-import { createNonceManager, jsonRpc } from "viem/nonce";
 import { start } from "../tools.mjs";
 import { keys, payer } from "./accounts.mjs";
 import { compiled, permit2 } from "./contracts.mjs";
+import { walletOf } from "./wallet.mjs";
 
 export const USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 export const PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
@@ -64,25 +64,19 @@ export async function startChain({ port, folder }) {
     await construct(chain, PERMIT2, permit2().creationCode);
   }
 
-  const wallet = createWalletClient({ account: privateKeyToAccount(keys.minter, { nonceManager: createNonceManager({ source: jsonRpc() }) }), chain: baseSepolia, transport: http(url) });
-  const mint = async (to, value) => {
-    const hash = await wallet.writeContract({ address: USDC, abi: tokenAbi, functionName: "mint", args: [to, value] });
-    await chain.waitForTransactionReceipt({ hash });
-  };
+  const asToken = (wallet, functionName, ...args) => wallet.writeContract({ address: USDC, abi: tokenAbi, functionName, args });
+  const minter = walletOf(privateKeyToAccount(keys.minter), url);
+  const mint = (to, value) => asToken(minter, "mint", to, value);
   if (isNew) await mint(payer.address, 1_000_000_000n);
   /** Lets Permit2 move the account's money: once for all payments. Without gas money it gets some. */
   const approvePermit2 = async (account, value = 2n ** 256n - 1n) => {
     if ((await chain.getBalance({ address: account.address })) === 0n) await chain.setBalance({ address: account.address, value: 10n ** 18n });
-    const own = createWalletClient({ account, chain: baseSepolia, transport: http(url) });
-    const hash = await own.writeContract({ address: USDC, abi: tokenAbi, functionName: "approve", args: [PERMIT2, value] });
-    await chain.waitForTransactionReceipt({ hash });
+    await asToken(walletOf(account, url), "approve", PERMIT2, value);
   };
   /** An ordinary transfer, paid for and signed by `account`. */
   const transfer = async (account, to, value) => {
     await chain.setBalance({ address: account.address, value: 10n ** 18n });
-    const own = createWalletClient({ account, chain: baseSepolia, transport: http(url) });
-    const hash = await own.writeContract({ address: USDC, abi: tokenAbi, functionName: "transfer", args: [to, value] });
-    await chain.waitForTransactionReceipt({ hash });
+    await asToken(walletOf(account, url), "transfer", to, value);
   };
   const balanceOf = (address) => chain.readContract({ address: USDC, abi: tokenAbi, functionName: "balanceOf", args: [address] });
   const stop = () => new Promise((resolve) => {

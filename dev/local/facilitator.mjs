@@ -6,12 +6,10 @@ import { BatchSettlementEvmScheme } from "@x402/evm/batch-settlement/facilitator
 import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
 import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
 import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
-import { createWalletClient, http, publicActions } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { baseSepolia } from "viem/chains";
-import { createNonceManager, jsonRpc } from "viem/nonce";
 import { keys } from "./accounts.mjs";
 import { approvalSponsor } from "./sponsor.mjs";
+import { walletOf } from "./wallet.mjs";
 
 /**
  * Starts it. `onCall(operation, body, request)` sees each call and may answer in its place by returning
@@ -21,11 +19,10 @@ import { approvalSponsor } from "./sponsor.mjs";
  * undefined: it does not.
  */
 export async function startFacilitator({ port, chainUrl, authorizer = keys.receiverAuthorizer, onCall = () => undefined, onSupported = (supported) => supported }) {
-  const account = privateKeyToAccount(keys.facilitator, { nonceManager: createNonceManager({ source: jsonRpc() }) });
-  const client = createWalletClient({ account, chain: baseSepolia, transport: http(chainUrl), pollingInterval: 50 }).extend(publicActions);
+  const client = walletOf(privateKeyToAccount(keys.facilitator), chainUrl);
   const signer = toFacilitatorEvmSigner(
     {
-      address: account.address,
+      address: client.account.address,
       readContract: (args) => client.readContract({ ...args, args: args.args ?? [] }),
       verifyTypedData: (args) => client.verifyTypedData(args),
       writeContract: (args) => client.writeContract({ ...args, args: args.args ?? [] }),

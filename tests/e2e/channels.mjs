@@ -1,8 +1,9 @@
 // Payment channels on the local chain: what the contract says of them, and what their two sides can do there.
-import { createWalletClient, http, parseAbi } from "viem";
+import { parseAbi } from "viem";
 import { baseSepolia } from "viem/chains";
 import { computeChannelId } from "@x402/evm/batch-settlement/client";
 import { BATCH_SETTLEMENT, USDC } from "../../dev/local/chain.mjs";
+import { walletOf } from "../../dev/local/wallet.mjs";
 
 const CONFIG = "struct ChannelConfig { address payer; address payerAuthorizer; address receiver; address receiverAuthorizer; address token; uint40 withdrawDelay; bytes32 salt; }";
 export const settlementAbi = parseAbi([
@@ -54,9 +55,8 @@ export function settlementOf({ url, chain }) {
   const write = async (account, functionName, ...args) => {
     await chain.setBalance({ address: account.address, value: 10n ** 18n });
     const { request } = await chain.simulateContract({ account, address: BATCH_SETTLEMENT, abi: settlementAbi, functionName, args });
-    const wallet = createWalletClient({ account, chain: baseSepolia, transport: http(url) });
-    const hash = await wallet.writeContract(request);
-    return chain.waitForTransactionReceipt({ hash });
+    const hash = await walletOf(account, url).writeContract(request);
+    return chain.getTransactionReceipt({ hash });
   };
   return {
     read,

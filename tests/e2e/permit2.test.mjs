@@ -4,11 +4,11 @@ import { after, before, describe, it } from "node:test";
 import { x402Client, wrapFetchWithPayment } from "@x402/fetch";
 import { ExactEvmScheme } from "@x402/evm";
 import { UptoEvmScheme } from "@x402/evm/upto/client";
-import { createWalletClient, hashDomain, http, parseAbi } from "viem";
+import { hashDomain, parseAbi } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { baseSepolia } from "viem/chains";
 import { PERMIT2 } from "../../dev/local/chain.mjs";
 import { keys } from "../../dev/local/accounts.mjs";
+import { walletOf } from "../../dev/local/wallet.mjs";
 import { committed, compilePermit2 } from "./permit2.mjs";
 import { NETWORK, decodeHeader, merchant, startWorld } from "./world.mjs";
 
@@ -226,25 +226,19 @@ describe("when somebody else brings a payment to the chain", () => {
   });
 });
 
-async function revoke({ url, chain }, account, nonce) {
+async function revoke({ url }, account, nonce) {
   const abi = parseAbi(["function invalidateUnorderedNonces(uint256 wordPos, uint256 mask)"]);
-  const wallet = createWalletClient({ account, chain: baseSepolia, transport: http(url) });
-  const hash = await wallet.writeContract({ address: PERMIT2, abi, functionName: "invalidateUnorderedNonces", args: [nonce >> 8n, 1n << (nonce & 255n)] });
-  await chain.waitForTransactionReceipt({ hash });
+  await walletOf(account, url).writeContract({ address: PERMIT2, abi, functionName: "invalidateUnorderedNonces", args: [nonce >> 8n, 1n << (nonce & 255n)] });
 }
 
 /** The exact proxy lets anybody settle: the money goes to the payee all the same. */
-async function settleByAnybody({ url, chain }, { signature, permit2Authorization: { from, permitted, nonce, deadline, witness, spender } }) {
+function settleByAnybody({ url }, { signature, permit2Authorization: { from, permitted, nonce, deadline, witness, spender } }) {
   const abi = parseAbi([
     "struct TokenPermissions { address token; uint256 amount; }",
     "struct PermitTransferFrom { TokenPermissions permitted; uint256 nonce; uint256 deadline; }",
     "struct Witness { address to; uint256 validAfter; }",
     "function settle(PermitTransferFrom permit, address owner, Witness witness, bytes signature)",
   ]);
-  const account = privateKeyToAccount(keys.minter);
-  const wallet = createWalletClient({ account, chain: baseSepolia, transport: http(url) });
   const permit = { permitted: { token: permitted.token, amount: BigInt(permitted.amount) }, nonce: BigInt(nonce), deadline: BigInt(deadline) };
-  const hash = await wallet.writeContract({ address: spender, abi, functionName: "settle", args: [permit, from, { to: witness.to, validAfter: BigInt(witness.validAfter) }, signature] });
-  await chain.waitForTransactionReceipt({ hash });
-  return hash;
+  return walletOf(privateKeyToAccount(keys.minter), url).writeContract({ address: spender, abi, functionName: "settle", args: [permit, from, { to: witness.to, validAfter: BigInt(witness.validAfter) }, signature] });
 }
