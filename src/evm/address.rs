@@ -11,6 +11,13 @@ use super::keccak256;
 pub struct Address([u8; 20]);
 
 impl Address {
+    /// Whether a text writes this address, in whatever case its digits are.
+    pub fn is_written(&self, text: &str) -> bool {
+        let mut bytes = [0; 20];
+        let digits = text.strip_prefix("0x");
+        digits.is_some_and(|digits| hex::decode_to_slice(digits, &mut bytes).is_ok() && bytes == self.0)
+    }
+
     /// The address that stands for nobody. Money sent there is lost.
     pub const ZERO: Self = Self([0; 20]);
 

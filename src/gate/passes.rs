@@ -1,6 +1,6 @@
 //! Requests that a pass opens, and passes that a payment buys.
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 use crate::{
     extensions::sign_in_with_x::{self, Proof},
@@ -55,11 +55,15 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Err(LedgerDown) => return Some(self.ledger_down()),
         }
         let passes = match self.passes_of_wallet(quote, &host, now, visit).await? {
-            Ok(passes) => passes.into_iter().filter(|pass| opens(pass, quote, visit.table, place, now)).collect(),
+            Ok(passes) => {
+                let opening = passes.into_iter().filter(|pass| opens(pass, quote, visit.table, place, now));
+                opening.map(Rc::new).collect()
+            }
             Err(LedgerDown) => return Some(self.ledger_down()),
         };
         match self.first_with_a_use(passes, visit).await {
-            Ok(pass) => Some(self.serve_by(&pass?, true, visit, origin).await),
+            Ok(Some(pass)) => Some(self.serve_by(&pass, true, visit, origin).await),
+            Ok(None) => None,
             Err(LedgerDown) => Some(self.ledger_down()),
         }
     }
@@ -67,9 +71,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// The first pass that can be used; of those with counted uses, one use is taken.
     async fn first_with_a_use<R: Request>(
         &self,
-        mut passes: Vec<Pass>,
+        mut passes: Vec<Rc<Pass>>,
         visit: &Visit<'_, R>,
-    ) -> Result<Option<Pass>, LedgerDown> {
+    ) -> Result<Option<Rc<Pass>>, LedgerDown> {
         passes.sort_by_key(|pass| pass.uses.is_some());
         for pass in passes {
             let Some(uses) = pass.uses else { return Ok(Some(pass)) };
@@ -202,7 +206,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let mut last = pass.expires_at;
         let mut tokens = vec![token.as_str()];
         for other in presented(None, cookie) {
-            let is_other = |known: &Pass| known.id != pass.id && known.host == pass.host && known.expires_at > now;
+            let is_other = |known: &Rc<Pass>| known.id != pass.id && known.host == pass.host && known.expires_at > now;
             if let Some(known) = keys.read(other).filter(is_other) {
                 last = last.max(known.expires_at);
                 tokens.push(other);
@@ -220,14 +224,14 @@ pub(super) fn passes_brought<R: Request>(
     quote: &Quote<'_>,
     visit: &Visit<'_, R>,
     now: UnixTime,
-) -> Vec<Pass> {
+) -> Vec<Rc<Pass>> {
     let host = visit.host();
     let place = (host.as_str(), visit.target.path);
     all_brought(keys, visit).into_iter().filter(|pass| opens(pass, quote, visit.table, place, now)).collect()
 }
 
 /// All passes that the request carries and that were signed here.
-fn all_brought<R: Request>(keys: &Keys, visit: &Visit<'_, R>) -> Vec<Pass> {
+fn all_brought<R: Request>(keys: &Keys, visit: &Visit<'_, R>) -> Vec<Rc<Pass>> {
     let (header, cookie) = (visit.request.header(PASS_HEADER), visit.request.header("Cookie"));
     presented(header, cookie).into_iter().filter_map(|token| keys.read(token)).collect()
 }
@@ -235,7 +239,7 @@ fn all_brought<R: Request>(keys: &Keys, visit: &Visit<'_, R>) -> Vec<Pass> {
 /// The payer of a pass that the request carries, whatever it opens: somebody who has paid at this host.
 pub(super) fn payer_of_pass<R: Request>(keys: &Keys, visit: &Visit<'_, R>, now: UnixTime) -> Option<String> {
     let host = visit.host();
-    all_brought(keys, visit).into_iter().find(|pass| is_live(pass, visit.table, &host, now)).map(|pass| pass.payer)
+    all_brought(keys, visit).into_iter().find(|pass| is_live(pass, visit.table, &host, now)).map(|pass| pass.payer.clone())
 }
 
 /// What changes in the origin's answer to a request that a pass opened.

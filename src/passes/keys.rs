@@ -5,7 +5,7 @@ use std::fmt;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::token::Key;
+use super::{seen::Seen, token::Key};
 
 /// Fewer bytes could be guessed (RFC 7518 §3.2).
 const MIN_KEY_BYTES: usize = 32;
@@ -34,9 +34,12 @@ pub enum BadKeys {
     Key,
 }
 
-/// The keys, the one that signs first.
+/// The keys, the one that signs first, and what they were found to have signed.
 #[derive(Debug)]
-pub struct Keys(Vec<Key>);
+pub struct Keys {
+    keys: Vec<Key>,
+    pub(super) seen: Seen,
+}
 
 impl Keys {
     /// Reads the secret.
@@ -46,16 +49,17 @@ impl Keys {
         if !(1..=MAX_KEYS).contains(&pairs.len()) || (0..pairs.len()).any(is_twice) {
             return Err(BadKeys::Count);
         }
-        pairs.into_iter().map(|(kid, key)| read_key(&kid, &key)).collect::<Result<_, _>>().map(Self)
+        let keys = pairs.into_iter().map(|(kid, key)| read_key(&kid, &key)).collect::<Result<_, _>>()?;
+        Ok(Self { keys, seen: Seen::default() })
     }
 
     /// The key that signs.
     pub(super) fn signing(&self) -> Option<&Key> {
-        self.0.first()
+        self.keys.first()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
-        self.0.iter()
+        self.keys.iter()
     }
 }
 

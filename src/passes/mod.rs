@@ -6,6 +6,7 @@
 mod carry;
 mod keys;
 mod scope;
+mod seen;
 mod token;
 
 pub use carry::{PASS_COOKIE, PASS_HEADER, cookie_value, presented, set_cookie, without_passes};

@@ -27,7 +27,7 @@ pub fn is_live(pass: &Pass, table: &PriceTable, host: &str, now: UnixTime) -> bo
 pub fn is_enough(pass: &Pass, offers: &[PaymentRequirements]) -> bool {
     let Ok(paid) = pass.amount.parse::<Amount>() else { return false };
     let would_pay = |offer: &PaymentRequirements| {
-        offer.network().to_string() == pass.network && offer.asset().to_string() == pass.asset && offer.amount() <= paid
+        offer.amount() <= paid && offer.network().to_string() == pass.network && offer.asset().is_written(&pass.asset)
     };
     offers.iter().any(would_pay)
 }
