@@ -101,10 +101,26 @@ async function relay(said, request, env) {
   if (plain && !opened && !answer.headers.has("X-402-Prices")) return answer;
   worker.awake();
   if (!plain || !opened) return worker.relayed(answer, request.url, version);
-  const [names, values] = worker.opened(status, lines(answer.headers), request.url, version).split("\n\n");
+  const [names, values] = edits(answer, request.url, version);
   const copy = new Response(answer.body, answer);
   changed(copy.headers, names === "" ? [] : names.split("\n"), values);
   return copy;
+}
+
+/** What changes in most answers that passes open, by the price document that was asked for last. */
+let usual = {};
+
+/** Names of headers to take out of an answer that a pass opened, and names and values of those to set, as lines. */
+function edits(answer, url, version) {
+  if (usual.version !== version) {
+    const [names, values] = worker.openedUsually(url, version).split("\n\n");
+    usual = { version, unless: new Set(names.split("\n")), edits: ["", values] };
+    worker.awake();
+  }
+  for (const name of answer.headers.keys()) {
+    if (usual.unless.has(name)) return worker.opened(answer.status, lines(answer.headers), url, version).split("\n\n");
+  }
+  return usual.edits;
 }
 
 /** Takes headers out and sets others, where there are any: names and values in turns, a line each. */

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     gate::{
         AtHand, AtOnce, OurAnswer, Prepared, at_once as gate_at_once, free_edits, pass_edits,
-        unanswered as gate_unanswered,
+        unanswered as gate_unanswered, usual_pass_edits,
     },
     ports::{Clock, Forward, Journal, NoAnswer, OriginAnswer, Request as _},
 };
@@ -161,6 +161,16 @@ pub fn relayed(response: Response, url: &str, version: Option<String>) -> Result
     }
 }
 
+/// What changes in most answers to requests that passes open, by this version of the price document: names of headers
+/// with which an answer is for [`opened`] (or [`relayed`], as redirects are), an empty line, and names and values of
+/// headers to set.
+#[wasm_bindgen(js_name = openedUsually)]
+pub fn opened_usually(url: &str, version: &str) -> String {
+    let document = Some(version).filter(|version| !version.is_empty());
+    let usual = prices_kv::with_kept(|prices| usual_pass_edits(prices, url, document));
+    changes(&usual.unless, &usual.set)
+}
+
 /// What changes in the origin's answer to a request that a pass opened: names of headers to take out, an empty line, and
 /// names and values of those to set. `headers` are the answer's, as lines.
 #[wasm_bindgen(js_name = opened)]
@@ -170,10 +180,15 @@ pub fn opened(status: u16, headers: String, url: &str, version: &str) -> String 
     let document = Some(version).filter(|version| !version.is_empty());
     let edits = prices_kv::with_kept(|prices| pass_edits(prices, url, &answer, origin_url.as_deref(), document));
     // Most are not there, and each deletion is a step out of JavaScript.
-    let present = edits.remove.iter().filter(|name| answer.headers.get(name).is_some());
-    let mut lines = present.map(AsRef::as_ref).collect::<Vec<&str>>().join("\n");
+    let present: Vec<_> = edits.remove.iter().filter(|name| answer.headers.get(name).is_some()).collect();
+    changes(&present, &edits.set)
+}
+
+/// Names, an empty line, and names and values in turns.
+fn changes(names: &[impl AsRef<str>], set: &[(&str, String)]) -> String {
+    let mut lines = names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("\n");
     lines.push('\n');
-    for (name, value) in &edits.set {
+    for (name, value) in set {
         lines.extend(["\n", *name, "\n", value.as_str()]);
     }
     lines

@@ -26,6 +26,7 @@ mod runs;
 mod settle;
 mod terms;
 mod ticket;
+mod usual;
 
 use std::{borrow::Cow, cell::LazyCell, ops::Deref, time::Duration};
 
@@ -56,6 +57,7 @@ pub use passes::Passes;
 pub use prepared::Prepared;
 pub use runs::UnprovenRuns;
 pub use ticket::Ticket;
+pub use usual::{UsualEdits, usual_pass_edits};
 
 /// The paywall, for one request.
 #[derive(Debug)]

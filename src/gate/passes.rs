@@ -239,7 +239,10 @@ fn all_brought<R: Request>(keys: &Keys, visit: &Visit<'_, R>) -> Vec<Rc<Pass>> {
 /// The payer of a pass that the request carries, whatever it opens: somebody who has paid at this host.
 pub(super) fn payer_of_pass<R: Request>(keys: &Keys, visit: &Visit<'_, R>, now: UnixTime) -> Option<String> {
     let host = visit.host();
-    all_brought(keys, visit).into_iter().find(|pass| is_live(pass, visit.table, &host, now)).map(|pass| pass.payer.clone())
+    all_brought(keys, visit)
+        .into_iter()
+        .find(|pass| is_live(pass, visit.table, &host, now))
+        .map(|pass| pass.payer.clone())
 }
 
 /// What changes in the origin's answer to a request that a pass opened.

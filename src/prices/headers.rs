@@ -21,19 +21,18 @@ impl Headers for Vec<(String, String)> {
 }
 
 /// Whether the most careless server takes one header for the other: CGI and its heirs read `X_Plan`, `X.Plan` and
-/// `X-Plan` as the same variable.
+/// `X-Plan` as the same variable. Names are ASCII (RFC 9110 §5.1).
 pub fn reads_as(name: &str, other: &str) -> bool {
-    name.chars().map(canonical_char).eq(other.chars().map(canonical_char))
+    name.len() == other.len() && begins_as(name, other)
 }
 
 /// Whether that server reads a name so that it begins like this.
 pub fn begins_as(name: &str, beginning: &str) -> bool {
-    let mut read = name.chars().map(canonical_char);
-    beginning.chars().map(canonical_char).all(|c| read.next() == Some(c))
+    name.len() >= beginning.len() && name.bytes().zip(beginning.bytes()).all(|(a, b)| canonical(a) == canonical(b))
 }
 
-const fn canonical_char(c: char) -> char {
-    if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }
+const fn canonical(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 /// Headers whose values are lists or hold commas by nature: the whole value is what counts.

@@ -30,7 +30,7 @@ use x402_edge::{
     facilitator::Roster,
     gate::{
         Answer, AtHand, AtOnce, Channels, Ended, Gate, OurAnswer, Passes, Prepared, UnprovenRuns, at_once, free_edits,
-        pass_edits, unanswered,
+        pass_edits, unanswered, usual_pass_edits,
     },
     ledger::{
         self, Budget, BudgetCommand, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass,
@@ -400,6 +400,12 @@ impl World {
                     None => free_edits(&self.prices, &request.url, answer, self.origin_url),
                 };
                 assert_eq!(said, *edits, "{what}");
+                let usual = usual_pass_edits(&self.prices, "https://elsewhere.example/", document);
+                let is_usual = !(300..400).contains(&answer.status)
+                    && !answer.headers.iter().any(|(name, _)| usual.unless.contains(&name.to_lowercase()));
+                if version.is_some() && is_usual {
+                    assert_eq!(usual.set, edits.set, "{what}");
+                }
             }
             Answer::Ours(ours) => {
                 let Err(error) = self.origin else { unreachable!("{what}: {ours:?}") };
