@@ -22,9 +22,15 @@ let origin;
 
 /** Sends what was said at once. */
 function done(said, request, env) {
-  if (typeof said === "number") return relay(destination(request.url, said), request, env);
-  return said.startsWith("\n") ? relay(said.slice(1), request, env) : response(said);
+  if (typeof said === "number") return said < 0 ? new Response(...kept[-1 - said]) : relay(destination(request.url, said), request, env);
+  if (said.startsWith("\n")) return relay(said.slice(1), request, env);
+  if (!said.startsWith("-")) return response(said);
+  const end = said.indexOf("\n");
+  return new Response(...(kept[-1 - Number(said.slice(0, end))] = parts(said.slice(end + 1))));
 }
+
+/** Body and head of answers that the module may want to be said again; it knows which of them, and when. */
+const kept = [];
 
 /** Where a request goes on to whose path begins at `path` in its URL. */
 function destination(url, path) {
@@ -61,12 +67,15 @@ function lines(headers) {
 }
 
 /** The answer that the module wrote as lines (src/edge/door.rs). */
-function response(said) {
+const response = (said) => new Response(...parts(said));
+
+/** Its body and its head. */
+function parts(said) {
   const end = said.indexOf("\n\n");
   const [status, ...texts] = said.slice(0, end).split("\n");
   const headers = new Headers();
   for (let index = 0; index < texts.length; index += 2) headers.set(texts[index], texts[index + 1]);
-  return new Response(said.slice(end + 2) || null, { status: Number(status), headers });
+  return [said.slice(end + 2) || null, { status: Number(status), headers }];
 }
 
 /** A negative time to live: nothing that was paid for is kept by a cache, whatever its status. */

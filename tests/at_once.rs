@@ -77,7 +77,7 @@ fn compared(world: &World, request: &FakeRequest, prepared: &Prepared) -> usize 
     let said = world.at_once(request, prepared);
     let case = match said {
         Some(AtOnce::Forward(_)) => 0,
-        Some(AtOnce::Answer(_)) => 1,
+        Some(AtOnce::Answer(_) | AtOnce::Numbered(..) | AtOnce::Again(_)) => 1,
         None => 2,
         Some(AtOnce::Opened { .. }) => 3,
     };

@@ -59,8 +59,9 @@ pub fn origin_url(url: &str) -> Option<String> {
 }
 
 /// What can be said at once. Undefined: call [`fetch`]. A number: nobody prices the request and all of it may go on; there
-/// its path begins in its URL. Else lines: either an empty one and what [`forwarded`] writes, or an answer, as
-/// [`lines_of`] writes it.
+/// its path begins in its URL. A number below 0: the answer that was last said with that number. Else lines: either an
+/// empty one and what [`forwarded`] writes, or an answer, as [`lines_of`] writes it; one that begins with a number below 0
+/// may be told by that number later.
 #[wasm_bindgen(js_name = atOnce)]
 pub fn at_once(request: web_sys::Request, headers: String) -> JsValue {
     let request = IncomingRequest::new(request, headers);
@@ -94,11 +95,18 @@ pub fn at_once(request: web_sys::Request, headers: String) -> JsValue {
                     lines
                 }
                 AtOnce::Answer(answer) => lines_of(&answer),
+                AtOnce::Again(number) => return below_zero(number).map(JsValue::from),
+                AtOnce::Numbered(number, answer) => [below_zero(number)?.to_string(), lines_of(&answer)].join("\n"),
             };
             Some(JsValue::from(text))
         })
     })
     .unwrap_or(JsValue::UNDEFINED)
+}
+
+/// -1 for 0, -2 for 1 and so on.
+fn below_zero(number: usize) -> Option<i32> {
+    i32::try_from(number).ok().map(|number| -1 - number)
 }
 
 /// An empty line, the URL to send the request on to, and names of headers to leave out. For a request that a pass opens

@@ -20,6 +20,7 @@ use super::{
     OurAnswer, Prepared, RequestHeaders, STATUS_PATH, Visit,
     answer::{self, Challenge},
     passes::{opened_edits, passes_brought},
+    prepared::Unpaid,
     relayed_edits,
     terms::is_plain,
 };
@@ -53,6 +54,10 @@ pub enum AtOnce {
     },
     /// Said by us.
     Answer(OurAnswer),
+    /// The same; if this number is told later, that stands for this very answer.
+    Numbered(usize, OurAnswer),
+    /// The answer that was last said with this number.
+    Again(usize),
 }
 
 /// What can be said to a request without waiting; nothing where [`Gate::serve`](super::Gate::serve) has to be asked.
@@ -101,12 +106,17 @@ pub fn at_once(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
     let wants_page = page::is_wanted(request.header("Accept"), request.header("User-Agent"));
     let version = prices.version().filter(|_| !wants_page);
     let head_only = method.as_str() == "HEAD";
-    let answer = version
+    let unpaid = version
         .and_then(|version| prepared.unpaid(version, &quote, &target, public_url, identifiers, head_only))
         .unwrap_or_else(|| {
-            Challenge::of(quote, quote.route.resource(&target, public_url), identifiers).asked_by(request).unpaid()
+            let challenge = Challenge::of(quote, quote.route.resource(&target, public_url), identifiers);
+            Unpaid::Once(challenge.asked_by(request).unpaid())
         });
-    Some(AtOnce::Answer(by_document(answer, prices.version())))
+    Some(match unpaid {
+        Unpaid::Again(number) => AtOnce::Again(number),
+        Unpaid::Numbered(number, answer) => AtOnce::Numbered(number, by_document(answer, prices.version())),
+        Unpaid::Once(answer) => AtOnce::Answer(by_document(answer, prices.version())),
+    })
 }
 
 fn by_document(mut answer: OurAnswer, version: Option<&str>) -> OurAnswer {

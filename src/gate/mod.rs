@@ -18,6 +18,7 @@ mod deliver;
 mod free;
 mod metering;
 mod naming;
+mod numbers;
 mod passes;
 mod prepared;
 mod purchase;

@@ -9,7 +9,10 @@ use crate::{
     x402::ResourceInfo,
 };
 
-use super::answer::{Challenge, OurAnswer, unpaid_answer};
+use super::{
+    answer::{Challenge, OurAnswer, unpaid_answer},
+    numbers::{Number, Numbers},
+};
 
 /// Stands for the URL while an answer is prepared. Written in JSON it becomes [`MARK_IN_JSON`].
 const MARK: &str = "\u{1}url\u{1}";
@@ -28,11 +31,25 @@ struct Kept {
     /// By the route's place in the document; the rule, and whether a client may name its payment.
     answers: BTreeMap<String, Vec<(Option<usize>, bool, Template)>>,
     count: usize,
+    numbers: Numbers,
+}
+
+/// An answer that was prepared.
+#[derive(Debug)]
+pub(super) enum Unpaid {
+    /// What was said with this number before.
+    Again(usize),
+    /// This, which may be told by its number from now on.
+    Numbered(usize, OurAnswer),
+    /// This.
+    Once(OurAnswer),
 }
 
 /// The header's JSON and the body, in pieces: the URL goes between them.
 #[derive(Debug)]
 struct Template {
+    /// Another for each of a document.
+    number: usize,
     required: Vec<String>,
     body: Vec<String>,
 }
@@ -47,20 +64,25 @@ impl Prepared {
         public_url: Option<&str>,
         identifiers: bool,
         head_only: bool,
-    ) -> Option<OurAnswer> {
+    ) -> Option<Unpaid> {
         let url = quote.route.resource_url(target, public_url);
         let url = &*in_json(&url)?;
-        let mut kept = self.0.borrow_mut();
+        let kept = &mut *self.0.borrow_mut();
         if kept.version.as_deref() != Some(version) || kept.count >= MAX_KEPT {
-            *kept = Kept { version: Some(version.to_owned()), ..Kept::default() };
+            kept.numbers.forget();
+            *kept = Kept {
+                version: Some(version.to_owned()),
+                numbers: std::mem::take(&mut kept.numbers),
+                ..Kept::default()
+            };
         }
         let is_it = |(rule, named, _): &&(Option<usize>, bool, Template)| *rule == quote.rule && *named == identifiers;
         let known = kept.answers.get(quote.route.pointer()).and_then(|all| all.iter().find(is_it));
         if let Some((.., template)) = known {
-            return Some(template.answer(url, head_only));
+            return Some(template.answer(url, head_only, &mut kept.numbers));
         }
-        let template = Template::of(*quote, identifiers)?;
-        let answer = template.answer(url, head_only);
+        let template = Template::of(*quote, identifiers, kept.count)?;
+        let answer = template.answer(url, head_only, &mut kept.numbers);
         kept.answers.entry(quote.route.pointer().to_owned()).or_default().push((quote.rule, identifiers, template));
         kept.count += 1;
         Some(answer)
@@ -78,18 +100,25 @@ fn in_json(text: &str) -> Option<Cow<'_, str>> {
 
 impl Template {
     /// Nothing where the owner's own texts hold the mark: then it is not known where the URL goes.
-    fn of(quote: Quote<'_>, identifiers: bool) -> Option<Self> {
+    fn of(quote: Quote<'_>, identifiers: bool, number: usize) -> Option<Self> {
         let resource = ResourceInfo { url: MARK.to_owned(), ..quote.route.description().clone() };
         let challenge = Challenge::of(quote, resource, identifiers);
         let (required, body) = challenge.unpaid_texts();
         let pieces = |text: &str| text.split(MARK_IN_JSON).map(str::to_owned).collect::<Vec<String>>();
         let (required, body) = (pieces(&required), pieces(&body));
         let as_expected = required.len() == 2 && body.len() == 1 + challenge.v1_offers_count();
-        as_expected.then_some(Self { required, body })
+        as_expected.then_some(Self { number, required, body })
     }
 
-    fn answer(&self, url: &str, head_only: bool) -> OurAnswer {
-        let body = if head_only { String::new() } else { self.body.join(url) };
-        unpaid_answer(&self.required.join(url), body)
+    fn answer(&self, url: &str, head_only: bool, numbers: &mut Numbers) -> Unpaid {
+        let with = |body| unpaid_answer(&self.required.join(url), body);
+        if head_only {
+            return Unpaid::Once(with(String::new()));
+        }
+        match numbers.of(self.number, url) {
+            Some(Number::Known(number)) => Unpaid::Again(number),
+            Some(Number::New(number)) => Unpaid::Numbered(number, with(self.body.join(url))),
+            None => Unpaid::Once(with(self.body.join(url))),
+        }
     }
 }

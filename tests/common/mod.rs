@@ -63,6 +63,11 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
     unreachable!("the future waits for something that never comes");
 }
 
+thread_local! {
+    /// What was said with a number, by whose number it is.
+    static SAID: RefCell<BTreeMap<(usize, usize), OurAnswer>> = const { RefCell::new(BTreeMap::new()) };
+}
+
 pub struct FakeRequest {
     pub method: String,
     pub url: String,
@@ -369,7 +374,19 @@ impl World {
     /// What is said without waiting.
     pub fn at_once(&self, request: &FakeRequest, prepared: &Prepared) -> Option<AtOnce> {
         let (keys, now) = (self.pass_keys.as_ref().ok(), self.outside.now());
-        at_once(request, &AtHand { prices: &self.prices, identifiers: self.with_ledger, prepared, keys, now })
+        let at_hand = AtHand { prices: &self.prices, identifiers: self.with_ledger, prepared, keys, now };
+        // As the Worker's entry does: what is said with a number is said again when the number is told.
+        SAID.with_borrow_mut(|said| {
+            let of = |number: usize| (std::ptr::from_ref(prepared).addr(), number);
+            Some(match at_once(request, &at_hand)? {
+                AtOnce::Numbered(number, answer) => {
+                    said.insert(of(number), answer.clone());
+                    AtOnce::Answer(answer)
+                }
+                AtOnce::Again(number) => AtOnce::Answer(said[&of(number)].clone()),
+                other => other,
+            })
+        })
     }
 
     /// What was said at once is what was said after all.
@@ -378,6 +395,7 @@ impl World {
         let what = format!("{} {} {:?}", request.method, request.url, request.headers);
         let (forward, version) = match said {
             None => return,
+            Some(AtOnce::Numbered(..) | AtOnce::Again(_)) => unreachable!("{what}: resolved by `at_once`"),
             Some(AtOnce::Answer(answer)) => {
                 assert!(matches!(served, Answer::Ours(ours) if *ours == answer), "{what}: {answer:?} {served:?}");
                 return;

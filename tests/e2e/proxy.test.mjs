@@ -116,6 +116,29 @@ describe("the proxy", () => {
     assert.deepEqual([world.site.requests, world.calls], [[], []]);
   });
 
+  test("what_is_said_again_is_said_of_the_url_that_is_asked_for", async () => {
+    const bill = async (path) => {
+      const response = await fetch(url + path);
+      const required = decodeHeader(response.headers.get("PAYMENT-REQUIRED"));
+      return { status: response.status, headers: [...response.headers], required, body: await response.json() };
+    };
+    const first = new Map();
+    // More URLs than are kept, in turns, some of them often.
+    for (let round = 0; round < 2; round++) {
+      for (let number = 0; number < 300; number++) {
+        for (const path of [`/paid/${number}`, "/paid/often"]) {
+          const { status, headers, required, body } = await bill(path);
+          assert.equal(status, 402);
+          assert.equal(required.resource.url, url + path);
+          assert.deepEqual(body.accepts.map(({ resource }) => resource), [url + path]);
+          const seen = JSON.stringify([headers, required, body]);
+          assert.equal(seen, first.get(path) ?? seen);
+          first.set(path, seen);
+        }
+      }
+    }
+  });
+
   test("a_browser_gets_a_page_and_the_header", async () => {
     const response = await fetch(`${url}/paid/x`, { headers: { accept: "text/html", "user-agent": "Mozilla/5.0" } });
     assert.equal(response.status, 402);
