@@ -84,7 +84,7 @@ const UNCACHED = { cacheTtlByStatus: { "100-599": -1 } };
 /**
  * Sends a request on that nobody prices, and gives the answer back as it came; or one without a body that a pass opens.
  * The origin has as long as the platform gives it: a deadline of ours would cost a tenth of the time of a free request.
- * What `said` is made of: src/edge/door.rs.
+ * What `said` is made of: src/edge/door.rs; what is asked of the answer: src/edge/relay.rs.
  */
 async function relay(said, request, env) {
   // The version is there for a request that a pass opens.

@@ -21,6 +21,7 @@ mod pass_store;
 mod prices_kv;
 mod prices_object;
 mod quota_object;
+mod relay;
 mod request;
 mod response;
 mod sign;
