@@ -24,8 +24,8 @@ thread_local! {
     static PREPARED: Prepared = Prepared::default();
 }
 
-/// Called before every function here and in [`super::relay`] that takes a text. After a panic the module is made anew at the next call, but
-/// wasm-bindgen writes texts into the memory of the old one before it looks: this call takes none.
+/// Called before every function here and in [`super::relay`] that takes a text. After a panic the module is made anew at
+/// the next call, but wasm-bindgen writes texts into the memory of the old one before it looks: this call takes none.
 #[wasm_bindgen]
 #[expect(clippy::missing_const_for_fn, reason = "wasm-bindgen exports none that are const")]
 pub fn awake() {}
