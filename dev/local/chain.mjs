@@ -58,16 +58,25 @@ export async function startChain({ port, folder }) {
   const code = compiled();
   const { anvil, url } = await startAnvil(port, folder && fileFor(code, folder));
   const chain = createTestClient({ mode: "anvil", chain: baseSepolia, transport: http(url), pollingInterval: 50 }).extend(publicActions);
-  const isNew = (await chain.getCode({ address: PERMIT2 })) === undefined;
-  if (isNew) {
-    for (const [name, address] of Object.entries(places)) await chain.setCode({ address, bytecode: code[name] });
-    await construct(chain, PERMIT2, permit2().creationCode);
-  }
-
+  const stop = () => new Promise((resolve) => {
+    if (anvil.exitCode !== null || anvil.signalCode !== null) return resolve();
+    anvil.removeAllListeners("exit").once("exit", resolve);
+    anvil.kill();
+  });
   const asToken = (wallet, functionName, ...args) => wallet.writeContract({ address: USDC, abi: tokenAbi, functionName, args });
   const minter = walletOf(privateKeyToAccount(keys.minter), url);
   const mint = (to, value) => asToken(minter, "mint", to, value);
-  if (isNew) await mint(payer.address, 1_000_000_000n);
+  try {
+    if ((await chain.getCode({ address: PERMIT2 })) === undefined) {
+      for (const [name, address] of Object.entries(places)) await chain.setCode({ address, bytecode: code[name] });
+      await construct(chain, PERMIT2, permit2().creationCode);
+      await mint(payer.address, 1_000_000_000n);
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+
   /** Lets Permit2 move the account's money: once for all payments. Without gas money it gets some. */
   const approvePermit2 = async (account, value = 2n ** 256n - 1n) => {
     if ((await chain.getBalance({ address: account.address })) === 0n) await chain.setBalance({ address: account.address, value: 10n ** 18n });
@@ -79,11 +88,6 @@ export async function startChain({ port, folder }) {
     await asToken(walletOf(account, url), "transfer", to, value);
   };
   const balanceOf = (address) => chain.readContract({ address: USDC, abi: tokenAbi, functionName: "balanceOf", args: [address] });
-  const stop = () => new Promise((resolve) => {
-    if (anvil.exitCode !== null || anvil.signalCode !== null) return resolve();
-    anvil.removeAllListeners("exit").once("exit", resolve);
-    anvil.kill();
-  });
   return { url, chain, mint, transfer, approvePermit2, balanceOf, stop };
 }
 
