@@ -22,7 +22,10 @@ let origin;
 
 /** Sends what was said at once. */
 function done(said, request, env) {
-  if (typeof said === "number") return said < 0 ? new Response(...kept[-1 - said]) : relay(destination(request.url, said), request, env);
+  if (typeof said === "number") {
+    if (said < 0) return new Response(...kept[-1 - said]);
+    return relay(destination(request.url, said), request, env);
+  }
   if (said.startsWith("\n")) return relay(said.slice(1), request, env);
   if (!said.startsWith("-")) return response(said);
   const end = said.indexOf("\n");
@@ -108,28 +111,37 @@ async function relay(said, request, env) {
   const { status } = answer;
   const plain = status >= 200 && status < 300 || status >= 400 && status < 600;
   if (plain && !opened && !answer.headers.has("X-402-Prices")) return answer;
-  worker.awake();
-  if (!plain || !opened) return worker.relayed(answer, request.url, version);
-  const [names, values] = edits(answer, request.url, version);
+  if (!plain || !opened) {
+    worker.awake();
+    return worker.relayed(answer, request.url, version);
+  }
   const copy = new Response(answer.body, answer);
-  changed(copy.headers, names === "" ? [] : names.split("\n"), values);
+  changed(copy.headers, ...edits(answer, request.url, version));
   return copy;
 }
 
 /** What changes in most answers that passes open, by the price document that was asked for last. */
 let usual = {};
 
-/** Names of headers to take out of an answer that a pass opened, and names and values of those to set, as lines. */
+/** Names of headers to take out of an answer that a pass opened; names and values of those to set, as lines. */
 function edits(answer, url, version) {
   if (usual.version !== version) {
-    const [names, values] = worker.openedUsually(url, version).split("\n\n");
-    usual = { version, unless: new Set(names.split("\n")), edits: ["", values] };
     worker.awake();
+    const [unless, values] = changes(worker.openedUsually(url, version));
+    usual = { version, unless: new Set(unless), edits: [[], values] };
   }
   for (const name of answer.headers.keys()) {
-    if (usual.unless.has(name)) return worker.opened(answer.status, lines(answer.headers), url, version).split("\n\n");
+    if (!usual.unless.has(name)) continue;
+    worker.awake();
+    return changes(worker.opened(answer.status, lines(answer.headers), url, version));
   }
   return usual.edits;
+}
+
+/** A list of names, and the lines after it (src/edge/relay.rs). */
+function changes(said) {
+  const [names, values] = said.split("\n\n");
+  return [names === "" ? [] : names.split("\n"), values];
 }
 
 /** Takes headers out and sets others, where there are any: names and values in turns, a line each. */

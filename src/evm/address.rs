@@ -11,13 +11,6 @@ use super::keccak256;
 pub struct Address([u8; 20]);
 
 impl Address {
-    /// Whether a text writes this address, in whatever case its digits are.
-    pub fn is_written(&self, text: &str) -> bool {
-        let mut bytes = [0; 20];
-        let digits = text.strip_prefix("0x");
-        digits.is_some_and(|digits| hex::decode_to_slice(digits, &mut bytes).is_ok() && bytes == self.0)
-    }
-
     /// The address that stands for nobody. Money sent there is lost.
     pub const ZERO: Self = Self([0; 20]);
 
@@ -48,10 +41,7 @@ impl FromStr for Address {
 
     /// Takes all lower, all upper, or correctly checksummed digits (EIP-55); `0x` in lower case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.strip_prefix("0x").ok_or(ParseAddressError::Form)?;
-        let mut bytes = [0; 20];
-        hex::decode_to_slice(digits, &mut bytes).map_err(|_| ParseAddressError::Form)?;
-        let address = Self(bytes);
+        let (address, digits) = Self::written(text).ok_or(ParseAddressError::Form)?;
         let mixed = digits.bytes().any(|b| b.is_ascii_lowercase()) && digits.bytes().any(|b| b.is_ascii_uppercase());
         if mixed && address.checksummed() != digits.as_bytes() {
             return Err(ParseAddressError::Checksum);
@@ -61,6 +51,19 @@ impl FromStr for Address {
 }
 
 impl Address {
+    /// Whether a text writes this address, in whatever case its digits are.
+    pub fn is_written(&self, text: &str) -> bool {
+        Self::written(text).is_some_and(|(address, _)| address == *self)
+    }
+
+    /// The address that a text writes, and its digits, whose cases are not looked at.
+    fn written(text: &str) -> Option<(Self, &str)> {
+        let digits = text.strip_prefix("0x")?;
+        let mut bytes = [0; 20];
+        hex::decode_to_slice(digits, &mut bytes).ok()?;
+        Some((Self(bytes), digits))
+    }
+
     /// The 40 digits in EIP-55's mix of cases: a letter is upper case where the hash of the lower ones has 8 or more.
     fn checksummed(&self) -> [u8; 40] {
         let nibble = |bytes: &[u8], index: usize| bytes[index / 2] >> (4 - index % 2 * 4) & 0xf;

@@ -20,7 +20,6 @@ use super::{
     OurAnswer, Prepared, RequestHeaders, STATUS_PATH, Visit,
     answer::{self, Challenge},
     passes::{opened_edits, passes_brought},
-    prepared::Unpaid,
     relayed_edits,
     terms::is_plain,
 };
@@ -106,20 +105,15 @@ pub fn at_once(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
     let wants_page = page::is_wanted(request.header("Accept"), request.header("User-Agent"));
     let version = prices.version().filter(|_| !wants_page);
     let head_only = method.as_str() == "HEAD";
-    let unpaid = version
-        .and_then(|version| prepared.unpaid(version, &quote, &target, public_url, identifiers, head_only))
-        .unwrap_or_else(|| {
+    version.and_then(|version| prepared.unpaid(version, &quote, &target, public_url, identifiers, head_only)).or_else(
+        || {
             let challenge = Challenge::of(quote, quote.route.resource(&target, public_url), identifiers);
-            Unpaid::Once(challenge.asked_by(request).unpaid())
-        });
-    Some(match unpaid {
-        Unpaid::Again(number) => AtOnce::Again(number),
-        Unpaid::Numbered(number, answer) => AtOnce::Numbered(number, by_document(answer, prices.version())),
-        Unpaid::Once(answer) => AtOnce::Answer(by_document(answer, prices.version())),
-    })
+            Some(AtOnce::Answer(by_document(challenge.asked_by(request).unpaid(), prices.version())))
+        },
+    )
 }
 
-fn by_document(mut answer: OurAnswer, version: Option<&str>) -> OurAnswer {
+pub(super) fn by_document(mut answer: OurAnswer, version: Option<&str>) -> OurAnswer {
     answer.headers.extend(version.map(|version| (PRICES_HEADER, version.to_owned())));
     answer
 }

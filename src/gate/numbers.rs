@@ -9,11 +9,9 @@ const MAX_KEPT: usize = 256;
 /// The answers to longer URLs are made each time.
 const MAX_URL_BYTES: usize = 512;
 
+/// By template and URL, those that have been said.
 #[derive(Debug, Default)]
-pub(super) struct Numbers {
-    next: usize,
-    known: HashMap<(usize, String), usize>,
-}
+pub(super) struct Numbers(HashMap<(usize, String), usize>);
 
 /// A number below [`MAX_KEPT`], and whether its answer has been said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,22 +29,16 @@ impl Numbers {
             return None;
         }
         let answer = (template, url.to_owned());
-        if let Some(number) = self.known.get(&answer) {
+        if let Some(number) = self.0.get(&answer) {
             return Some(Number::Known(*number));
         }
-        if self.known.len() >= MAX_KEPT {
-            self.forget();
+        if self.0.len() >= MAX_KEPT {
+            self.0.clear();
         }
-        // Round and round, also over `forget`: of those that are known, no two have the same.
-        let number = self.next;
-        self.next = (number + 1) % MAX_KEPT;
-        self.known.insert(answer, number);
+        // Whoever begins anew says each number with its answer before telling it alone.
+        let number = self.0.len();
+        self.0.insert(answer, number);
         Some(Number::New(number))
-    }
-
-    /// No answer is known any more.
-    pub(super) fn forget(&mut self) {
-        self.known.clear();
     }
 }
 
@@ -61,7 +53,7 @@ mod tests {
         let (mut numbers, mut outside, mut again) = (Numbers::default(), HashMap::new(), 0);
         for step in 0..5_000_usize {
             if step % 700 == 699 {
-                numbers.forget();
+                numbers = Numbers::default();
             }
             let (template, url) = (step % 3, format!("/{}", step * step % 211));
             match numbers.of(template, &url).unwrap() {

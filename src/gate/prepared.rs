@@ -10,7 +10,9 @@ use crate::{
 };
 
 use super::{
-    answer::{Challenge, OurAnswer, unpaid_answer},
+    AtOnce,
+    answer::{Challenge, unpaid_answer},
+    at_once::by_document,
     numbers::{Number, Numbers},
 };
 
@@ -34,17 +36,6 @@ struct Kept {
     numbers: Numbers,
 }
 
-/// An answer that was prepared.
-#[derive(Debug)]
-pub(super) enum Unpaid {
-    /// What was said with this number before.
-    Again(usize),
-    /// This, which may be told by its number from now on.
-    Numbered(usize, OurAnswer),
-    /// This.
-    Once(OurAnswer),
-}
-
 /// The header's JSON and the body, in pieces: the URL goes between them.
 #[derive(Debug)]
 struct Template {
@@ -64,25 +55,20 @@ impl Prepared {
         public_url: Option<&str>,
         identifiers: bool,
         head_only: bool,
-    ) -> Option<Unpaid> {
+    ) -> Option<AtOnce> {
         let url = quote.route.resource_url(target, public_url);
         let url = &*in_json(&url)?;
         let kept = &mut *self.0.borrow_mut();
         if kept.version.as_deref() != Some(version) || kept.count >= MAX_KEPT {
-            kept.numbers.forget();
-            *kept = Kept {
-                version: Some(version.to_owned()),
-                numbers: std::mem::take(&mut kept.numbers),
-                ..Kept::default()
-            };
+            *kept = Kept { version: Some(version.to_owned()), ..Kept::default() };
         }
         let is_it = |(rule, named, _): &&(Option<usize>, bool, Template)| *rule == quote.rule && *named == identifiers;
         let known = kept.answers.get(quote.route.pointer()).and_then(|all| all.iter().find(is_it));
         if let Some((.., template)) = known {
-            return Some(template.answer(url, head_only, &mut kept.numbers));
+            return Some(template.answer(version, url, head_only, &mut kept.numbers));
         }
         let template = Template::of(*quote, identifiers, kept.count)?;
-        let answer = template.answer(url, head_only, &mut kept.numbers);
+        let answer = template.answer(version, url, head_only, &mut kept.numbers);
         kept.answers.entry(quote.route.pointer().to_owned()).or_default().push((quote.rule, identifiers, template));
         kept.count += 1;
         Some(answer)
@@ -110,15 +96,15 @@ impl Template {
         as_expected.then_some(Self { number, required, body })
     }
 
-    fn answer(&self, url: &str, head_only: bool, numbers: &mut Numbers) -> Unpaid {
-        let with = |body| unpaid_answer(&self.required.join(url), body);
+    fn answer(&self, version: &str, url: &str, head_only: bool, numbers: &mut Numbers) -> AtOnce {
+        let with = |body| by_document(unpaid_answer(&self.required.join(url), body), Some(version));
         if head_only {
-            return Unpaid::Once(with(String::new()));
+            return AtOnce::Answer(with(String::new()));
         }
         match numbers.of(self.number, url) {
-            Some(Number::Known(number)) => Unpaid::Again(number),
-            Some(Number::New(number)) => Unpaid::Numbered(number, with(self.body.join(url))),
-            None => Unpaid::Once(with(self.body.join(url))),
+            Some(Number::Known(number)) => AtOnce::Again(number),
+            Some(Number::New(number)) => AtOnce::Numbered(number, with(self.body.join(url))),
+            None => AtOnce::Answer(with(self.body.join(url))),
         }
     }
 }

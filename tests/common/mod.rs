@@ -418,11 +418,13 @@ impl World {
                     None => free_edits(&self.prices, &request.url, answer, self.origin_url),
                 };
                 assert_eq!(said, *edits, "{what}");
-                let usual = usual_pass_edits(&self.prices, "https://elsewhere.example/", document);
-                let is_usual = !(300..400).contains(&answer.status)
-                    && !answer.headers.iter().any(|(name, _)| usual.unless.contains(&name.to_lowercase()));
-                if version.is_some() && is_usual {
-                    assert_eq!(usual.set, edits.set, "{what}");
+                if version.is_some() && !(300..400).contains(&answer.status) {
+                    let usual = usual_pass_edits(&self.prices, "https://elsewhere.example/", document);
+                    let is_usual = |(name, _): &(&str, &str)| !usual.unless.contains(&name.to_lowercase());
+                    assert!(
+                        !answer.headers.iter().all(is_usual) || usual.set == edits.set,
+                        "{what}: {usual:?} {edits:?}"
+                    );
                 }
             }
             Answer::Ours(ours) => {
