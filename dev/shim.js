@@ -2,6 +2,7 @@
 //
 // After a panic the module is dead until it is made anew; wasm-bindgen does that at the next call
 // (`reset_state_function`, `force_enable_abort_handler` in dev/bindgen). Objects of the dead one refuse to work.
+import { DurableObject } from "cloudflare:workers";
 import * as worker from "./index.js";
 
 export default {
@@ -153,44 +154,33 @@ function changed(headers, removed, set) {
 }
 
 /** A Durable Object class of the module, made anew when the module was. */
-const durable = (name) => class {
-  constructor(state, env) {
-    this.make = () => new worker[name](state, env);
-    this.object = this.make();
-  }
+const durable = (name) => class extends DurableObject {
+  #object;
 
-  fetch(request) {
-    return this.call((object) => object.fetch(request));
+  /** The reply to a message: at once where the object needs no waiting (src/edge/channel_object.rs). */
+  tell(message) {
+    return this.#call((object) => object.atOnce?.(message) ?? object.tell(message));
   }
 
   alarm() {
-    return this.call((object) => object.alarm());
+    return this.#call((object) => object.alarm());
   }
 
-  async call(work) {
+  async #call(work) {
+    worker.awake();
+    this.#object ??= new worker[name](this.ctx, this.env);
     try {
-      return await work(this.object);
+      return await work(this.#object);
     } catch (error) {
       // Said before anything is done.
       if (!/stale object/.test(error?.message)) throw error;
-      this.object = this.make();
-      return work(this.object);
+      this.#object = new worker[name](this.ctx, this.env);
+      return work(this.#object);
     }
   }
 };
 
-/** Vouchers come often: what needs no waiting takes one step into WebAssembly (src/edge/channel_object.rs). */
-export const ChannelObject = class extends durable("ChannelObject") {
-  async fetch(request) {
-    const { url } = request;
-    const message = await request.text();
-    const said = await this.call((object) => {
-      worker.awake();
-      return object.atOnce(message);
-    });
-    return said === undefined ? super.fetch(new Request(url, { method: "POST", body: message })) : new Response(said);
-  }
-};
+export const ChannelObject = durable("ChannelObject");
 export const LedgerObject = durable("LedgerObject");
 export const PriceHistoryObject = durable("PriceHistoryObject");
 export const QuotaObject = durable("QuotaObject");

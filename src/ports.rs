@@ -70,6 +70,8 @@ pub trait Origin {
     /// Sends the request on; `within` ends when the answer's head is there, the body takes its time.
     /// Follows no redirects.
     async fn send(&self, forward: Forward, within: Duration) -> Result<Self::Answer, NoAnswer>;
+    /// Waits until a request that is being sent is on its way, where that is not so at once.
+    async fn under_way(&self) {}
 }
 
 /// Changes to a set of headers: first everything in `remove` goes, then `set` is written, then `append` is added.

@@ -246,6 +246,57 @@ fn a_voucher_needs_no_facilitator_and_one_word_with_the_object_before_the_origin
 }
 
 #[test]
+fn a_good_customers_origin_is_asked_while_the_channel_is_and_for_nothing_once_for_each_charge() {
+    let mismatch = "invalid_batch_settlement_evm_cumulative_amount_mismatch";
+    let (world, client, offer) = opened();
+    // Another isolate has served the channel meanwhile: what is known here is out of date.
+    world.channels.borrow_mut().values_mut().for_each(|known| known.channel.charged_cumulative_amount = 2000.into());
+    refused(&world, &client.by_voucher(&offer), mismatch);
+    assert_eq!(world.calls(), ["origin /calls/1"], "its answer is dropped");
+    refused(&world, &client.by_voucher(&offer), mismatch);
+    assert_eq!(world.calls().len(), 1, "nobody works for whoever has not paid since");
+    let client = Client { charged: 2000, ..client };
+    world.origins(&client.by_voucher(&offer));
+    assert!(matches!(
+        world.channel_calls.borrow()[..],
+        [.., Command::Present(_), Command::Charge { .. }, Command::Delivered { .. }]
+    ));
+    assert_eq!(world.channels.borrow().values().next().unwrap().channel.charged_cumulative_amount, 3000.into());
+}
+
+#[test]
+fn the_channel_is_asked_first_for_whatever_is_no_plain_next_voucher() {
+    type Asks = Box<dyn Fn(&Client, &Value) -> FakeRequest>;
+    let changed = |key: &str, value: Value| {
+        let mut document = document();
+        document["routes"]["/calls/:id"][key] = value;
+        document
+    };
+    let post = |request: FakeRequest| FakeRequest { method: "POST".to_owned(), ..request };
+    let over = |max: u64| move |client: &Client, offer: &Value| client.by_voucher_over(offer, max);
+    let cases: [(Value, Asks); 5] = [
+        (document(), Box::new(move |client, offer| post(client.by_voucher(offer)))),
+        (document(), Box::new(over(1000))),
+        (document(), Box::new(over(1_001_000))),
+        (changed("verify", json!("always")), Box::new(Client::by_voucher)),
+        (changed("maxUnsettled", json!({"payer": 0})), Box::new(Client::by_voucher)),
+    ];
+    for (document, request) in cases {
+        let (world, client, offer) = opened();
+        let prices = Snapshot::unread().after_reading(Some(&document.to_string()));
+        assert_eq!(prices.problems(), []);
+        let world = World { prices, channels_down_after: Cell::new(Some(0)), ..world };
+        assert_eq!(world.ours(&request(&client, &offer)).status, 503);
+        assert!(world.calls().is_empty(), "{document}");
+    }
+    // One that is: the origin has worked, and nothing leaves before the channel has said yes.
+    let (world, client, offer) = opened();
+    world.channels_down_after.set(Some(0));
+    assert_eq!(world.ours(&client.by_voucher(&offer)).status, 503);
+    assert_eq!(world.calls(), ["origin /calls/1"]);
+}
+
+#[test]
 fn what_was_used_is_charged_and_what_fails_is_not() {
     let (mut world, client, offer) = opened();
     world.origin = Ok(FakeAnswer { status: 500, headers: vec![] });

@@ -4,8 +4,8 @@
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{Result, worker_sys::DurableObjectState};
 
 use super::{
     bindings::{ChannelKeys, channel_keys, database, ledger},
@@ -15,6 +15,7 @@ use super::{
     host::Host,
     ledger_object::alarm_at,
     ledger_stub::LedgerStub,
+    object::said,
     roster,
 };
 use crate::{
@@ -50,7 +51,8 @@ pub(super) enum ChannelMessage {
     Till(Box<Bringing>),
 }
 
-#[durable_object(alarm)]
+/// Made and called by the Worker's entry (`dev/shim.js`).
+#[wasm_bindgen]
 pub struct ChannelObject {
     store: Rc<ChannelStore>,
     env: JsValue,
@@ -65,12 +67,13 @@ pub struct ChannelObject {
     alarm: Cell<Option<u64>>,
 }
 
-impl DurableObject for ChannelObject {
-    fn new(state: State, env: Env) -> Self {
-        let env: JsValue = env.unchecked_into();
+#[wasm_bindgen]
+impl ChannelObject {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: JsValue) -> Self {
         let books = database(&env);
         Self {
-            store: Rc::new(ChannelStore::new(state, books.is_some())),
+            store: Rc::new(ChannelStore::new(state.into(), books.is_some())),
             env,
             books,
             saving: Rc::default(),
@@ -80,8 +83,9 @@ impl DurableObject for ChannelObject {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        match json::read(&request.text().await?)? {
+    /// The reply to a [`ChannelMessage`].
+    pub async fn tell(&self, message: String) -> Result<String, JsValue> {
+        match json::read(&message).map_err(worker::Error::from)? {
             ChannelMessage::Channel { id, command } => {
                 let mut bytes = [0; 32];
                 hex::decode_to_slice(&id, &mut bytes).map_err(|error| worker::Error::RustError(error.to_string()))?;
@@ -89,27 +93,27 @@ impl DurableObject for ChannelObject {
                     Command::Refunded { .. } => self.store.kept()?.account.filter(Account::is_claimable),
                     _ => None,
                 };
-                let reply = self.tell(&bytes, command)?;
+                let reply = self.carry_out(&bytes, command)?;
                 if let (Reply::Done, Some(account)) = (&reply, refunding) {
                     // What was charged was claimed with the refund.
                     self.bring(Claim::of(&account, false), account.means, true).await;
                 }
                 self.schedule().await?;
-                Response::from_json(&reply)
+                said(&reply)
             }
             ChannelMessage::Till(bringing) => {
                 let (roster, keys) = (roster(), channel_keys(&self.env));
                 let fetch = WorkerFetch::new(&self.env);
-                let Some(ledger) = ledger(&self.env) else { return Response::error("no ledger", 500) };
+                let ledger = ledger(&self.env).ok_or_else(|| JsValue::from_str("no ledger"))?;
                 let means = self.teller(&fetch, &roster, &ledger, keys_of(&keys)).take(&bringing)?;
                 self.schedule().await?;
-                Response::from_json(&means)
+                said(&means)
             }
         }
     }
 
     /// Never fails: an alarm that does is given up after a few tries, and with it what was to be claimed.
-    async fn alarm(&self) -> Result<Response> {
+    pub async fn alarm(&self) -> Result<(), JsValue> {
         self.alarm.set(None);
         let worked = match self.store.is_till() {
             Ok(true) => self.work_till().await,
@@ -120,14 +124,11 @@ impl DurableObject for ChannelObject {
             Host.fault(&format!("channels: {error}; tried again"));
         }
         self.schedule().await?;
-        Response::empty()
+        Ok(())
     }
-}
 
-#[wasm_bindgen]
-impl ChannelObject {
     /// The reply to what comes most and needs no waiting: a voucher, its charge, the end of its answer's way. Nothing
-    /// where [`DurableObject::fetch`] has to be asked; then nothing was done.
+    /// where [`Self::tell`] has to be asked; then nothing was done.
     #[wasm_bindgen(js_name = atOnce)]
     pub fn at_once(&self, message: &str) -> std::result::Result<Option<String>, JsValue> {
         let now = Host.now();
@@ -143,7 +144,7 @@ impl ChannelObject {
         if !is_plain || hex::decode_to_slice(&id, &mut bytes).is_err() || self.store.kept()?.account.is_none() {
             return Ok(None);
         }
-        let reply = self.tell(&bytes, command)?;
+        let reply = self.carry_out(&bytes, command)?;
         // The alarm that is set comes in any case; where it has to come sooner, that is set behind the reply.
         if let Some(next) = self.next_alarm()?.filter(|next| *next < alarm) {
             self.alarm.set(Some(next));
@@ -160,7 +161,7 @@ impl ChannelObject {
 
 impl ChannelObject {
     /// Applies a command: nothing is awaited between reading and writing.
-    fn tell(&self, id: &Hash32, command: Command) -> Result<Reply> {
+    fn carry_out(&self, id: &Hash32, command: Command) -> Result<Reply> {
         let Kept { account: before, write_at } = self.store.kept()?;
         let refund = match &command {
             Command::Refunded { transaction, amount, .. } => Some((transaction.clone(), amount.to_string())),
@@ -278,7 +279,7 @@ impl ChannelObject {
                     refund_nonce: known.refund_nonce,
                     at,
                 };
-                self.tell(&before.channel.channel_id, Command::Look(seen))?;
+                self.carry_out(&before.channel.channel_id, Command::Look(seen))?;
             }
         }
         Ok(())

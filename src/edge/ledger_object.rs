@@ -3,8 +3,8 @@
 use std::{cell::Cell, rc::Rc};
 
 use futures_util::future::join;
-use wasm_bindgen::JsCast;
-use worker::{DurableObject, Env, Request, Response, Result, ScheduledTime, State, durable_object, js_sys};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{Result, ScheduledTime, js_sys, worker_sys::DurableObjectState};
 
 use super::{
     bindings::{database, ledger},
@@ -13,6 +13,7 @@ use super::{
     host::Host,
     ledger_store::LedgerStore,
     ledger_stub::{LedgerStub, Message},
+    object::said,
     pass_store::SqlPasses,
     roster,
 };
@@ -29,7 +30,8 @@ const WRITE_AFTER_SECONDS: u64 = 1;
 /// The longest pause after books that could not be written.
 const WRITE_AGAIN_AFTER_AT_MOST_SECONDS: u64 = 300;
 
-#[durable_object(alarm)]
+/// Made and called by the Worker's entry (`dev/shim.js`).
+#[wasm_bindgen]
 pub struct LedgerObject {
     clerk: Rc<Clerk<LedgerStore, WorkerFetch, Host, Option<LedgerStub>>>,
     books: Option<Database>,
@@ -41,13 +43,14 @@ pub struct LedgerObject {
     failures: Cell<u32>,
 }
 
-impl DurableObject for LedgerObject {
-    fn new(state: State, env: Env) -> Self {
-        let books = database(env.unchecked_ref());
-        let store = LedgerStore::new(state, books.is_some());
-        let fetch = WorkerFetch::new(env.unchecked_ref());
+#[wasm_bindgen]
+impl LedgerObject {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: &JsValue) -> Self {
+        let books = database(env);
+        let store = LedgerStore::new(state.into(), books.is_some());
         Self {
-            clerk: Clerk::new(store, fetch, Host, ledger(env.unchecked_ref()), roster()),
+            clerk: Clerk::new(store, WorkerFetch::new(env), Host, ledger(env), roster()),
             books,
             migrated: Cell::new(false),
             write_at: Cell::new(None),
@@ -55,37 +58,38 @@ impl DurableObject for LedgerObject {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let (nonce, command, within) = match json::read(&request.text().await?)? {
+    /// The reply to a [`Message`].
+    pub async fn tell(&self, message: String) -> Result<String, JsValue> {
+        let (nonce, command, within) = match json::read(&message).map_err(worker::Error::from)? {
             Message::Payment { nonce, command, within } => (nonce, command, within),
             Message::Identifier(command) => {
                 let (known, reply) = identify(self.store().identified()?, command, Host.now());
                 self.store().keep_identified(known.as_ref())?;
                 self.schedule(None).await?;
-                return Response::from_json(&reply);
+                return said(&reply);
             }
             Message::Budget(command) => {
                 let (budget, leased) = apply_to_budget(self.store().budget()?, command, Host.now());
                 self.store().keep_budget(&budget)?;
                 self.schedule(None).await?;
-                return Response::from_json(&leased);
+                return said(&leased);
             }
             Message::Passes(command) => {
                 let reply = apply_to_passes(&self.passes(), command, Host.now())?;
                 if self.store().state().storage().get_alarm().await?.is_none() {
                     self.schedule(self.passes().next_to_forget()?).await?;
                 }
-                return Response::from_json(&reply);
+                return said(&reply);
             }
         };
         // The first round writes the command: from then on an alarm must be set, whatever becomes of this call.
         let (reply, scheduled) = join(self.clerk.tell(&nonce, command, within), self.schedule(None)).await;
         scheduled?;
         self.schedule(None).await?;
-        Response::from_json(&reply?)
+        said(&reply?)
     }
 
-    async fn alarm(&self) -> Result<Response> {
+    pub async fn alarm(&self) -> Result<(), JsValue> {
         self.clerk.wake().await?;
         self.write_books().await?;
         self.store().forget_outlived(Host.now())?;
@@ -97,7 +101,7 @@ impl DurableObject for LedgerObject {
         } else {
             self.schedule(passes).await?;
         }
-        Response::empty()
+        Ok(())
     }
 }
 

@@ -35,7 +35,7 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_log, event};
 use crate::{
     books::reconcile,
     facilitator::{Facilitators, Roster},
-    gate::{Answer, Channels, Gate, Passes, UnprovenRuns, answer},
+    gate::{Answer, Channels, ChargedChannels, Gate, Passes, UnprovenRuns, answer},
     json::Unreadable,
     ports::{Journal, Request as _},
     prices::{PriceTable, Snapshot},
@@ -85,6 +85,7 @@ async fn serve(request: IncomingRequest, env: Env, context: Context) -> worker::
         fetch: &WorkerFetch::new(env.unchecked_ref()),
         roster: &roster(),
         runs: &runs(),
+        charged: &charged(),
         host: &Host,
         ledger: bindings.ledger.as_ref(),
         counter: Some(&WorkerCounter { env: env.unchecked_ref(), context: &context }),
@@ -127,6 +128,8 @@ thread_local! {
     static ROSTER: Rc<Roster> = Rc::default();
     /// How often the origin works for unknown payers.
     static RUNS: Rc<UnprovenRuns> = Rc::default();
+    /// For which channels it works at once.
+    static CHARGED: Rc<ChargedChannels> = Rc::default();
 }
 
 /// The standing of facilitators, for all requests and objects of this isolate.
@@ -137,4 +140,9 @@ fn roster() -> Rc<Roster> {
 /// The runs of the origin, for all requests of this isolate.
 fn runs() -> Rc<UnprovenRuns> {
     RUNS.with(Rc::clone)
+}
+
+/// The channels that were charged, for all requests of this isolate.
+fn charged() -> Rc<ChargedChannels> {
+    CHARGED.with(Rc::clone)
 }

@@ -3,15 +3,27 @@
 use std::time::Duration;
 
 use js_sys::{Object, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{AbortController, Request, RequestInit, RequestRedirect, Response};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use web_sys::{Request, Response};
+use worker::Delay;
 
-use super::{
-    fetch::{fetch, until},
-    request::IncomingRequest,
-    response::apply,
-};
-use crate::ports::{Forward, NoAnswer, Origin, OriginAnswer};
+use super::request::IncomingRequest;
+use crate::ports::{Forward, HeaderEdits, NoAnswer, Origin, OriginAnswer};
+
+#[wasm_bindgen(module = "/src/edge/origin.js")]
+extern "C" {
+    /// The answer; undefined when the time is over.
+    #[wasm_bindgen(catch)]
+    async fn send(
+        fetcher: &JsValue,
+        url: &str,
+        request: &Request,
+        removed: &str,
+        set: &str,
+        paid: bool,
+        milliseconds: u32,
+    ) -> Result<JsValue, JsValue>;
+}
 
 /// Which site is behind the paywall.
 pub(super) enum OriginSite {
@@ -49,41 +61,43 @@ impl Origin for RequestOrigin<'_> {
 
     async fn send(&self, forward: Forward, within: Duration) -> Result<FetchedAnswer, NoAnswer> {
         let base = self.site.url().unwrap_or(&forward.public_origin);
-        let (request, options, abort) = self.prepare(base, &forward).map_err(|_| NoAnswer::Connection)?;
+        // Joined as text: a URL library would take `//other.example/` in a path for a host.
+        let url = [base, &forward.path_and_query].concat();
         let global = js_sys::global();
         let fetcher: &JsValue = match self.site {
             OriginSite::Service(service) => service,
             OriginSite::Url(_) | OriginSite::Dns => &global,
         };
-        let response = until(within, &abort, fetch(fetcher, &request, &options)).await?;
-        FetchedAnswer::new(response).ok_or(NoAnswer::Connection)
-    }
-}
-
-impl RequestOrigin<'_> {
-    fn prepare(&self, base: &str, forward: &Forward) -> Result<(Request, RequestInit, AbortController), JsValue> {
-        // Joined as text: a URL library would take `//other.example/` in a path for a host.
-        let url = format!("{base}{}", forward.path_and_query);
-        let request = Request::new_with_str_and_init(&url, self.request.unchecked_ref())?;
-        apply(&forward.edits, &request.headers())?;
-        let abort = AbortController::new()?;
-        let options = RequestInit::new();
-        options.set_redirect(RequestRedirect::Manual);
-        options.set_signal(Some(&abort.signal()));
-        if forward.paid {
-            Reflect::set(&options, &"cf".into(), &uncached()?.into())?;
+        let milliseconds = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+        let EditLines { removed, set, .. } = EditLines::of(&forward.edits);
+        let answer = send(fetcher, &url, self.request, &removed, &set, forward.paid, milliseconds).await;
+        let answer = answer.map_err(|_| NoAnswer::Connection)?;
+        if answer.is_undefined() {
+            return Err(NoAnswer::Deadline);
         }
-        Ok((request, options, abort))
+        answer.dyn_into().ok().and_then(FetchedAnswer::new).ok_or(NoAnswer::Connection)
+    }
+
+    /// The runtime writes when nothing else is to be done.
+    async fn under_way(&self) {
+        Delay::from(Duration::ZERO).await;
     }
 }
 
-/// `cf` options: a negative time to live keeps an answer out of the cache, whatever its status.
-fn uncached() -> Result<Object, JsValue> {
-    let by_status = Object::new();
-    Reflect::set(&by_status, &"100-599".into(), &(-1).into())?;
-    let cf = Object::new();
-    Reflect::set(&cf, &"cacheTtlByStatus".into(), &by_status)?;
-    Ok(cf)
+/// Changes to headers, as `origin.js` takes them.
+pub(super) struct EditLines {
+    pub(super) removed: String,
+    pub(super) set: String,
+    pub(super) appended: String,
+}
+
+impl EditLines {
+    pub(super) fn of(edits: &HeaderEdits) -> Self {
+        let lines = |pairs: &[(&str, String)]| {
+            pairs.iter().flat_map(|(name, value)| [*name, value]).collect::<Vec<_>>().join("\n")
+        };
+        Self { removed: edits.remove.join("\n"), set: lines(&edits.set), appended: lines(&edits.append) }
+    }
 }
 
 /// What the origin sent; its body is still on the way.

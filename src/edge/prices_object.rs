@@ -2,9 +2,10 @@
 //! One for the whole Worker. Written only when there is a new document.
 
 use serde::Deserialize;
-use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{Result, SqlStorage, State, worker_sys::DurableObjectState};
 
-use super::host::Host;
+use super::{host::Host, object::said};
 use crate::{
     json,
     ports::Clock,
@@ -20,7 +21,8 @@ const PART_CHARS: usize = 250_000;
 /// Prices are honoured so long at most after an edit, in seconds; after that nobody asks for the document before.
 const MAX_GRACE_SECONDS: u64 = 600;
 
-#[durable_object]
+/// Made and called by the Worker's entry (`dev/shim.js`).
+#[wasm_bindgen]
 pub struct PriceHistoryObject {
     state: State,
 }
@@ -30,15 +32,18 @@ struct Text {
     text: String,
 }
 
-impl DurableObject for PriceHistoryObject {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state }
+#[wasm_bindgen]
+impl PriceHistoryObject {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState) -> Self {
+        Self { state: state.into() }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let ask: Ask = request.json().await?;
+    /// What is to be known of a document that was seen.
+    pub fn tell(&self, message: &str) -> Result<String, JsValue> {
+        let ask: Ask = json::read(message).map_err(worker::Error::from)?;
         self.sql().exec(SCHEMA, None)?;
-        Response::from_json(&self.tell(&ask)?)
+        said(&self.answer(&ask)?)
     }
 }
 
@@ -48,7 +53,7 @@ impl PriceHistoryObject {
     }
 
     /// Nothing is awaited in here, so each question is answered whole.
-    fn tell(&self, ask: &Ask) -> Result<Told> {
+    fn answer(&self, ask: &Ask) -> Result<Told> {
         let now = Host.now();
         let kept: Vec<Text> = self.sql().exec("SELECT history AS text FROM history", None)?.to_array()?;
         let mut history: History = kept.first().map(|row| json::read(&row.text)).transpose()?.unwrap_or_default();

@@ -3,9 +3,11 @@
 use std::{cell::RefCell, collections::HashSet};
 
 use serde::Deserialize;
-use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{Result, SqlStorage, State, worker_sys::DurableObjectState};
 
-use crate::ports::FreeRequest;
+use super::object::said;
+use crate::{json, ports::FreeRequest};
 
 const SCHEMA: &str =
     "CREATE TABLE IF NOT EXISTS taken (client TEXT PRIMARY KEY, requests INTEGER NOT NULL) WITHOUT ROWID;
@@ -18,7 +20,8 @@ const MAX_CLIENTS: u64 = 100_000;
 /// A day, and some for clocks that differ.
 const FORGET_AFTER_MILLIS: i64 = 25 * 60 * 60 * 1000;
 
-#[durable_object(alarm)]
+/// Made and called by the Worker's entry (`dev/shim.js`).
+#[wasm_bindgen]
 pub struct QuotaObject {
     state: State,
 }
@@ -34,23 +37,24 @@ struct Taken {
     requests: u64,
 }
 
-impl DurableObject for QuotaObject {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state }
+#[wasm_bindgen]
+impl QuotaObject {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState) -> Self {
+        Self { state: state.into() }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let request: FreeRequest = request.json().await?;
-        let free = self.take(&request)?;
+    /// Whether a request is free; it is counted then.
+    pub async fn tell(&self, message: String) -> Result<String, JsValue> {
+        let free = self.take(&json::read(&message).map_err(worker::Error::from)?)?;
         if free && self.state.storage().get_alarm().await?.is_none() {
             self.state.storage().set_alarm(FORGET_AFTER_MILLIS).await?;
         }
-        Response::from_json(&free)
+        said(&free)
     }
 
-    async fn alarm(&self) -> Result<Response> {
-        self.state.storage().delete_all().await?;
-        Response::empty()
+    pub async fn alarm(&self) -> Result<(), JsValue> {
+        Ok(self.state.storage().delete_all().await?)
     }
 }
 

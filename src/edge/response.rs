@@ -3,17 +3,38 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::future::{Either, join, select};
-use js_sys::{Array, Function, Promise, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, ReadableStream, Response, ResponseInit, WritableStream};
 use worker::{Context, Delay};
 
-use super::{kept_answer, ledger_stub::LedgerStub, metered::metered, origin::FetchedAnswer};
+use super::{
+    kept_answer,
+    ledger_stub::LedgerStub,
+    metered::metered,
+    origin::{EditLines, FetchedAnswer},
+};
 use crate::{
     gate::{Answer, OurAnswer, Ticket, answer},
     ports::HeaderEdits,
 };
+
+#[wasm_bindgen(module = "/src/edge/origin.js")]
+extern "C" {
+    /// Fails for a status that no response may have, such as 999.
+    #[wasm_bindgen(catch, js_name = edited)]
+    fn with_headers(
+        answer: &Response,
+        body: Option<&ReadableStream>,
+        removed: &str,
+        set: &str,
+        appended: &str,
+    ) -> Result<Response, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn pipe(answer: &Response) -> Result<JsValue, JsValue>;
+}
 
 /// The response to return. An origin's body stays the runtime's stream: it never passes through WebAssembly.
 pub(super) fn to_response(
@@ -125,16 +146,7 @@ pub(super) struct Pipe {
 impl Pipe {
     /// For the body of this answer.
     pub(super) fn new(fetched: &Response) -> Result<Self, JsValue> {
-        let headers = fetched.headers();
-        let encoded = headers.get("Content-Encoding")?.is_some();
-        let length = headers.get("Content-Length")?.and_then(|text| text.parse::<u32>().ok()).filter(|_| !encoded);
-        // With its length known, the answer keeps its Content-Length.
-        let (class, arguments) = match length {
-            Some(length) => ("FixedLengthStream", Array::of1(&length.into())),
-            None => ("IdentityTransformStream", Array::new()),
-        };
-        let constructor: Function = Reflect::get(&js_sys::global(), &class.into())?.dyn_into()?;
-        let pipe = Reflect::construct(&constructor, &arguments)?;
+        let pipe = pipe(fetched)?;
         let side = |name: &str| Reflect::get(&pipe, &name.into());
         Ok(Self { readable: side("readable")?.unchecked_into(), writable: side("writable")?.unchecked_into() })
     }
@@ -163,22 +175,6 @@ pub(super) fn our_response(ours: &OurAnswer) -> Result<Response, JsValue> {
 }
 
 fn edited(fetched: &Response, body: Option<&ReadableStream>, edits: &HeaderEdits) -> Result<Response, JsValue> {
-    // As init, a response gives its status, headers and WebSocket.
-    let response = Response::new_with_opt_readable_stream_and_init(body, fetched.unchecked_ref())?;
-    apply(edits, &response.headers())?;
-    Ok(response)
-}
-
-/// Carries out the changes.
-pub(super) fn apply(edits: &HeaderEdits, headers: &Headers) -> Result<(), JsValue> {
-    for name in &edits.remove {
-        headers.delete(name)?;
-    }
-    for (name, value) in &edits.set {
-        headers.set(name, value)?;
-    }
-    for (name, value) in &edits.append {
-        headers.append(name, value)?;
-    }
-    Ok(())
+    let EditLines { removed, set, appended } = EditLines::of(edits);
+    with_headers(fetched, body, &removed, &set, &appended)
 }

@@ -1,12 +1,17 @@
 //! A payment by channel (scheme `batch-settlement`): a voucher, a deposit with one, or a refund.
 //!
-//! A voucher costs one word with the channel's object before the origin is asked and one after it. The chain or a
+//! A voucher costs one word with the channel's object before the origin is asked, or beside it where the channel was
+//! charged lately, and one after it. The chain or a
 //! facilitator is asked only where the object has not seen the channel lately, and whenever money goes in or out.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
 
 use crate::{
     channels::{Asked, Command, Presentation, Reply},
-    ports::{Clock, Counter, Fetch, Journal, Ledger, LedgerDown, Origin, Request},
-    prices::{Inquiry, PriceTable},
+    ports::{Clock, Counter, Fetch, Journal, Ledger, LedgerDown, NoAnswer, Origin, Request},
+    prices::{Inquiry, PriceTable, Verify},
     schemes::{
         Refusal,
         batch_settlement::{self, ChannelFlaw, RECEIVER_AUTHORIZER},
@@ -16,13 +21,16 @@ use crate::{
 };
 
 use super::{
-    Answer, Gate, Ticket, Visit,
+    Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, Visit,
     accepted::candidates,
     answer::{self, Challenge},
     crossing::Crossing,
     naming::{Named, Naming},
     terms::is_by_channel,
 };
+
+/// The origin's answer, where it was asked already.
+pub(super) type Early<O> = Result<<O as Origin>::Answer, NoAnswer>;
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Deals with a payment for an offer by channel; nothing where it is for none.
@@ -92,7 +100,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let presentation = Presentation { known_only: true, ..crossing.presentation(None) };
         match self.ledger?.channel(&crossing.object, Command::Present(Box::new(presentation))).await {
             Ok(reply @ (Reply::Owed { .. } | Reply::Busy { .. })) => {
-                Some(self.follow_channel(reply, &crossing, &Asked::Voucher, None, origin).await)
+                Some(self.follow_channel(reply, &crossing, (&Asked::Voucher, None), None, origin).await)
             }
             Ok(_) => None,
             Err(_) => Some(self.ledger_down()),
@@ -123,7 +131,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             }
         };
         let asked = crossing.asked();
-        let (reply, asked) = match self.present(&crossing, None).await {
+        let (reply, early) = self.present_beside_origin(&crossing, &asked, origin).await;
+        let (reply, asked) = match reply {
             Ok(Reply::Unseen { deposit_begun }) => match self.look(&crossing, deposit_begun, late).await {
                 Ok((seen, asked)) => (self.present(&crossing, Some((seen, asked.clone()))).await, asked),
                 // What may have arrived keeps its identifier.
@@ -133,9 +142,49 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             reply => (reply, asked),
         };
         match reply {
-            Ok(reply) => self.follow_channel(reply, &crossing, &asked, naming, origin).await,
+            Ok(reply) => self.follow_channel(reply, &crossing, (&asked, early), naming, origin).await,
             Err(LedgerDown) => self.ledger_down(),
         }
+    }
+
+    /// Presents the payment to its channel. Where it is a good customer's, the origin is asked meanwhile: its answer,
+    /// good or bad, is nobody's before the channel has said yes.
+    async fn present_beside_origin<R: Request, O: Origin>(
+        &self,
+        crossing: &Crossing<'_, R>,
+        asked: &Asked,
+        origin: &O,
+    ) -> (Result<Reply, LedgerDown>, Option<Early<O>>) {
+        if !self.may_begin(crossing, asked) {
+            return (self.present(crossing, None).await, None);
+        }
+        let asking = origin.send(crossing.purchase.forward(true), PAID_ORIGIN_WITHIN);
+        let presenting = async {
+            origin.under_way().await;
+            self.present(crossing, None).await
+        };
+        match select(pin!(asking), pin!(presenting)).await {
+            Either::Left((answer, presenting)) => (presenting.await, Some(answer)),
+            Either::Right((reply @ Ok(Reply::Held { .. } | Reply::Unseen { .. }), asking)) => {
+                (reply, Some(asking.await))
+            }
+            Either::Right((reply, _)) => (reply, None),
+        }
+    }
+
+    /// Whether the origin may begin before the channel has said yes.
+    fn may_begin<R: Request>(&self, crossing: &Crossing<'_, R>, asked: &Asked) -> bool {
+        let Crossing { purchase, checked, object, .. } = crossing;
+        let (message, policy) = (checked.message(), purchase.challenge.quote().route.policy());
+        let max = message.voucher.max_claimable_amount;
+        // Whatever is wanted: until it has ended well, nothing is known of the channel any more.
+        let is_next = self.charged.take(object, max, checked.price(), self.host.now());
+        is_next
+            && *asked == Asked::Voucher
+            && message.is_proven()
+            && policy.verify != Verify::Always
+            && policy.max_unsettled.payer > 0
+            && purchase.visit.only_reads()
     }
 
     /// What the channel says of the payment.
@@ -143,7 +192,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         &self,
         reply: Reply,
         crossing: &Crossing<'_, R>,
-        asked: &Asked,
+        (asked, early): (&Asked, Option<Early<O>>),
         naming: Option<Naming>,
         origin: &O,
     ) -> Answer<O::Answer> {
@@ -152,7 +201,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Reply::Held { hold, state } if matches!(asked, Asked::Refund { .. }) => {
                 self.refund(crossing, &ticket(hold), &state).await.into()
             }
-            Reply::Held { hold, .. } => self.serve_crossing(crossing, asked, ticket(hold), origin).await,
+            Reply::Held { hold, .. } => self.serve_crossing(crossing, (asked, early), ticket(hold), origin).await,
             Reply::Owed { hold, receipt, since } => {
                 let receipt = crossing.receipt(&receipt);
                 self.deliver(Some(ticket(hold)), (&receipt, UnixTime(since)), &crossing.purchase, origin).await

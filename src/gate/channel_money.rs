@@ -16,6 +16,7 @@ use super::{
     Answer, Gate, Metering, PAID_ORIGIN_WITHIN, Ticket,
     answer::{self, OurAnswer},
     buy::Used,
+    channel::Early,
     crossing::Crossing,
     metering::Bill,
 };
@@ -25,12 +26,16 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     pub(super) async fn serve_crossing<R: Request, O: Origin>(
         &self,
         crossing: &Crossing<'_, R>,
-        asked: &Asked,
+        (asked, early): (&Asked, Option<Early<O>>),
         ticket: Ticket,
         origin: &O,
     ) -> Answer<O::Answer> {
         let (purchase, visit) = (&crossing.purchase, crossing.purchase.visit);
-        let answer = match origin.send(purchase.forward(true), PAID_ORIGIN_WITHIN).await {
+        let answer = match early {
+            Some(answer) => answer,
+            None => origin.send(purchase.forward(true), PAID_ORIGIN_WITHIN).await,
+        };
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 self.host.fault(&format!("origin: {error}; not charged"));
@@ -65,6 +70,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let charge = Command::Charge { hold: ticket.hold(), served, amount: used, deposited, ended: false };
         match ledger.channel(&crossing.object, charge).await {
             Ok(Reply::Charged(receipt)) => {
+                self.charged.keep(&crossing.object, &receipt.state, self.host.now());
                 let receipt = crossing.receipt(&receipt);
                 // Nothing is owed where nothing was charged.
                 let ticket = (used > Uint256::ZERO || ticket.keeps_answer()).then_some(ticket);

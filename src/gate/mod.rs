@@ -13,6 +13,7 @@ mod channel_look;
 mod channel_money;
 mod channels;
 mod charge;
+mod charged;
 mod crossing;
 mod deliver;
 mod free;
@@ -53,6 +54,7 @@ use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
 pub use at_once::{AtHand, AtOnce, at_once, free_edits, pass_edits, unanswered};
 pub use channels::Channels;
+pub use charged::ChargedChannels;
 pub use metering::{Ended, Metering};
 pub use passes::Passes;
 pub use prepared::Prepared;
@@ -71,6 +73,8 @@ pub struct Gate<'a, F, H, L, N> {
     pub roster: &'a Roster,
     /// How often the origin works for unknown payers.
     pub runs: &'a UnprovenRuns,
+    /// For which channels it may work at once.
+    pub charged: &'a ChargedChannels,
     /// The time, and where faults are told.
     pub host: &'a H,
     /// What is remembered of payments, where there is a ledger.

@@ -29,8 +29,8 @@ use x402_edge::{
     evm::{BadKey, Signer},
     facilitator::Roster,
     gate::{
-        Answer, AtHand, AtOnce, Channels, Ended, Gate, OurAnswer, Passes, Prepared, UnprovenRuns, at_once, free_edits,
-        pass_edits, unanswered, usual_pass_edits,
+        Answer, AtHand, AtOnce, Channels, ChargedChannels, Ended, Gate, OurAnswer, Passes, Prepared, UnprovenRuns,
+        at_once, free_edits, pass_edits, unanswered, usual_pass_edits,
     },
     ledger::{
         self, Budget, BudgetCommand, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass,
@@ -141,6 +141,7 @@ pub struct World {
     pub ledger_fails_at_settling: Cell<bool>,
     pub roster: Rc<Roster>,
     pub runs: UnprovenRuns,
+    pub charged: ChargedChannels,
     pub clerks: RefCell<BTreeMap<String, Rc<Clerk<Memory, Outside, Outside, Outside>>>>,
     pub identified: RefCell<BTreeMap<String, Identified>>,
     /// The secret, or why there is none.
@@ -317,6 +318,7 @@ impl World {
             ledger_fails_at_settling: Cell::new(false),
             roster: Rc::default(),
             runs: UnprovenRuns::default(),
+            charged: ChargedChannels::default(),
             clerks: RefCell::default(),
             identified: RefCell::default(),
             pass_keys: Keys::parse(PASS_KEYS),
@@ -441,6 +443,7 @@ impl World {
             fetch: &self.outside,
             roster: &self.roster,
             runs: &self.runs,
+            charged: &self.charged,
             host: &self.outside,
             ledger: self.with_ledger.then_some(self),
             counter: Some(self),

@@ -11,7 +11,7 @@ use x402_edge::{
     channels,
     client::Client,
     facilitator::Roster,
-    gate::{self, Channels, Gate, Passes, UnprovenRuns},
+    gate::{self, Channels, ChargedChannels, Gate, Passes, UnprovenRuns},
     ledger::{Command, IdentifierCommand, IdentifierReply, PassCommand, PassReply, Reply as LedgerReply},
     passes::BadKeys,
     ports::{
@@ -50,6 +50,7 @@ impl Asked {
             fetch: &Nobody,
             roster: &Roster::default(),
             runs: &UnprovenRuns::default(),
+            charged: &ChargedChannels::default(),
             host: &Nobody,
             ledger: None::<&Nobody>,
             counter: None::<&Nobody>,
