@@ -50,7 +50,8 @@ const compiled = join(target, "wasm32-unknown-unknown", "release", "x402_edge.wa
 const work = join(target, "worker", options.out.replaceAll(/[^a-z0-9]/gi, "-"));
 const out = resolve(root, options.out);
 const stamp = join(work, "stamp");
-const inputs = [compiled, join(root, "dev", "shim.js"), join(root, "dev", "build.mjs")];
+const entry = ["shim.js", "recall.js"];
+const inputs = [compiled, ...entry.map((file) => join(root, "dev", file)), join(root, "dev", "build.mjs")];
 const wanted = inputs.reduce((hash, file) => hash.update(readFileSync(file)), createHash("sha256").update(String(options.fast))).digest("hex");
 
 if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted && existsSync(join(out, "index.js"))) {
@@ -70,7 +71,7 @@ if (!options.fast) {
   run("wasm-opt", ["-O3", ...FEATURES.map((name) => `--enable-${name}`), wasm, "-o", wasm]);
 }
 const shim = join(work, "shim.js");
-cpSync(join(root, "dev", "shim.js"), shim);
+for (const file of entry) cpSync(join(root, "dev", file), join(work, file));
 if (options.features.split(",").includes("drill")) appendFileSync(shim, `export { drillCheck, drillLoad, drillLookup } from "./index.js";\n`);
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });

@@ -4,37 +4,41 @@
 // (`reset_state_function`, `force_enable_abort_handler` in dev/bindgen). Objects of the dead one refuse to work.
 import { DurableObject } from "cloudflare:workers";
 import * as worker from "./index.js";
+import { namesOf, recalled, remember } from "./recall.js";
 
 export default {
   fetch(request, env, context) {
-    const headers = lines(request.headers);
+    const { headers, method, url } = request;
+    const names = namesOf(headers);
+    const key = `${method} ${url}\n${names}`;
+    const before = recalled(key, headers);
+    if (before !== undefined) return sent(before, url, request, env);
     worker.awake();
-    const said = worker.atOnce(request, headers);
-    if (said !== undefined) return done(said, request, env);
-    return worker.isNew() ? first(request, headers, env, context) : whole(request, headers, env, context);
+    const said = worker.atOnce(request, names);
+    if (said !== undefined) return done(said, key, url, request, env);
+    return worker.isNew() ? first(request, names, key, env, context) : whole(request, names, env, context);
   },
   scheduled(event, env, context) {
     return worker.scheduled(event, env, context);
   },
 };
 
-/** The origin's scheme and host; empty where it is the site's own. An isolate's bindings do not change. */
-let origin;
-
-/** Sends what was said at once. */
-function done(said, request, env) {
-  if (typeof said === "number") {
-    if (said < 0) return new Response(...kept[-1 - said]);
-    return relay(destination(request.url, said), request, env);
-  }
-  if (said.startsWith("\n")) return relay(said.slice(1), request, env);
-  if (!said.startsWith("-")) return response(said);
-  const end = said.indexOf("\n");
-  return new Response(...(kept[-1 - Number(said.slice(0, end))] = parts(said.slice(end + 1))));
+/** Sends what the module said, and remembers it where it may be said again. */
+function done(said, key, url, request, env) {
+  if (said[0] === "\n") return relay(said.slice(1), request, env);
+  if (typeof said === "string" && said[0] !== "=") return new Response(...parts(said));
+  const again = typeof said === "number" ? said : parts(said.slice(1));
+  remember(key, again);
+  return sent(again, url, request, env);
 }
 
-/** Body and head of answers that the module may want to be said again; it knows which of them, and when. */
-const kept = [];
+/** Sends a request on whose path begins at a place in its URL, or an answer of which there are body and head. */
+function sent(what, url, request, env) {
+  return typeof what === "number" ? relay(destination(url, what), request, env) : new Response(...what);
+}
+
+/** The origin's scheme and host; empty where it is the site's own. An isolate's bindings do not change. */
+let origin;
 
 /** Where a request goes on to whose path begins at `path` in its URL. */
 function destination(url, path) {
@@ -46,24 +50,25 @@ function destination(url, path) {
 }
 
 /** A request that takes all the gate. */
-function whole(request, headers, env, context) {
+function whole(request, names, env, context) {
   worker.awake();
-  const answer = worker.fetch(request, headers, env, context);
+  const answer = worker.fetch(request, names, env, context);
   // A payment that has begun is finished, also when its client has gone.
   context.waitUntil(answer.catch(() => {}));
   return answer;
 }
 
 /** A request to an isolate that has not read its prices yet. */
-async function first(request, headers, env, context) {
+async function first(request, names, key, env, context) {
+  const { url } = request;
   worker.awake();
-  await worker.getReady(request.url, env, context);
+  await worker.getReady(url, env, context);
   worker.awake();
-  const said = worker.atOnce(request, headers);
-  return said === undefined ? whole(request, headers, env, context) : done(said, request, env);
+  const said = worker.atOnce(request, names);
+  return said === undefined ? whole(request, names, env, context) : done(said, key, url, request, env);
 }
 
-/** A line for each name and one for its value. */
+/** Headers: a line for each name and one for its value. */
 function lines(headers) {
   let text = "";
   for (const [name, value] of headers) text += `${name}\n${value}\n`;

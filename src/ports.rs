@@ -27,6 +27,10 @@ pub trait Request {
     fn url(&self) -> &str;
     /// A header's value; values of several lines joined by `, `.
     fn header(&self, name: &str) -> Option<&str>;
+    /// Whether there is such a header with this text in it.
+    fn mentions(&self, name: &str, text: &str) -> bool {
+        self.header(name).is_some_and(|value| value.contains(text))
+    }
     /// The names of all headers.
     fn header_names(&self) -> impl Iterator<Item = &str>;
     /// What the network knows of the client. Nothing that a client can write itself.

@@ -75,9 +75,9 @@ const HEADERS: [&[(&str, &str)]; 14] = [
 #[track_caller]
 fn compared(world: &World, request: &FakeRequest, prepared: &Prepared) -> usize {
     let said = world.at_once(request, prepared);
-    let case = match said {
+    let case = match said.as_ref().map(|said| &said.what) {
         Some(AtOnce::Forward(_)) => 0,
-        Some(AtOnce::Answer(_) | AtOnce::Numbered(..) | AtOnce::Again(_)) => 1,
+        Some(AtOnce::Answer(_)) => 1,
         None => 2,
         Some(AtOnce::Opened { .. }) => 3,
     };
@@ -217,12 +217,34 @@ fn what_the_origin_says_to_a_pass_is_changed_as_on_the_long_way() {
 }
 
 #[test]
+fn what_is_decided_by_names_alone_may_be_said_again() {
+    let [world, ..] = worlds();
+    let again = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let mut request = FakeRequest::new(method, &format!("https://shop.example{path}"));
+        request.headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let said = world.at_once(&request, &Prepared::default());
+        world.serve(&request);
+        said.unwrap().again
+    };
+    let browser = &[("Accept", "text/html,*/*"), ("User-Agent", "Mozilla/5.0"), ("Cookie", "a=b")];
+    let agent = &[("Accept", "*/*"), ("User-Agent", "agent/1"), ("Cookie", "a=b")];
+    for headers in [&[][..], browser, agent] {
+        assert!(again("GET", "/free?x=1", headers) && again("POST", "/", headers), "{headers:?}");
+    }
+    assert!(again("GET", "/paid/1", &[]) && again("GET", "/paid/1", agent) && again("HEAD", "/named", agent));
+    // A page, and prices by who it is, by what a header says, and what a pass may change.
+    assert!(!again("GET", "/paid/1", browser) && !again("GET", "/read/1", &[]));
+    assert!(!again("GET", "/read/1", &[("X-Plan", "silver")]));
+    assert!(!again("GET", "/", &[("Cookie", "x402-theme=dark")]));
+}
+
+#[test]
 fn an_edit_of_the_document_is_seen_in_the_next_answer() {
     let prepared = Prepared::default();
     let request = FakeRequest::get("https://shop.example/paid/1");
     let answer = |prices: &Snapshot| {
         let world = World { prices: prices.clone(), ..World::new() };
-        match world.at_once(&request, &prepared) {
+        match world.at_once(&request, &prepared).map(|said| said.what) {
             Some(AtOnce::Answer(answer)) => answer,
             other => panic!("{other:?}"),
         }

@@ -16,7 +16,7 @@ use super::{
     serve,
 };
 use crate::{
-    gate::{AtHand, AtOnce, OurAnswer, Prepared, at_once as gate_at_once},
+    gate::{AtHand, AtOnce, OurAnswer, Prepared, Said, UNLESS, at_once as gate_at_once},
     ports::{Clock, Forward, Journal, Request as _},
 };
 
@@ -53,13 +53,28 @@ pub fn origin_url(url: &str) -> Option<String> {
     Known::with(url, |known| known.origin_url.clone())
 }
 
-/// What can be said at once. Undefined: call [`fetch`]. A number: nobody prices the request and all of it may go on; there
-/// its path begins in its URL. A number below 0: the answer that was last said with that number. Else lines: either an
-/// empty one and what [`forwarded`] writes, or an answer, as [`lines_of`] writes it; one that begins with a number below 0
-/// may be told by that number later.
+/// A number that changes whenever prices have been read; 0 where nothing can be said at once. While it is the same, what
+/// [`at_once`] has said holds for others, as far as it says so.
+#[wasm_bindgen]
+#[expect(clippy::cast_precision_loss, reason = "milliseconds are far below 2^53")]
+pub fn epoch() -> f64 {
+    prices_kv::epoch().unwrap_or(0) as f64
+}
+
+/// By lines: a header, and a text in it which makes a request another case than one of the same method, URL and names of
+/// headers. For requests that go on, only the first pair counts.
+#[wasm_bindgen]
+pub fn unless() -> String {
+    UNLESS.map(|(header, text)| [header, text].join("\n")).join("\n")
+}
+
+/// What can be said at once; `names` are those of the request's headers, a line each. Undefined: call [`fetch`]. A number:
+/// nobody prices the request and all of it may go on; there its path begins in its URL. Else lines: an empty one and what
+/// [`forwarded`] writes; or an answer, as [`lines_of`] writes it. A number, and an answer with `=` before it, may be given
+/// again while [`epoch`] is the same, to whoever has the same method, URL and names of headers: see [`unless`].
 #[wasm_bindgen(js_name = atOnce)]
-pub fn at_once(request: web_sys::Request, headers: String) -> JsValue {
-    let request = IncomingRequest::new(request, headers);
+pub fn at_once(request: web_sys::Request, names: String) -> JsValue {
+    let request = IncomingRequest::new(request, names);
     #[cfg(feature = "drill")]
     assert!(!request.url().ends_with("/.x402/panic"), "a drill");
 
@@ -67,14 +82,14 @@ pub fn at_once(request: web_sys::Request, headers: String) -> JsValue {
         prices_kv::with_fresh(|prices| {
             let keys = known_pass_keys();
             let keys = keys.as_deref().and_then(|keys| keys.as_ref().ok());
-            let said = PREPARED.with(|prepared| {
+            let Said { what, again } = PREPARED.with(|prepared| {
                 let at_hand = AtHand { prices, identifiers: known.ledger, prepared, keys, now: Host.now() };
                 gate_at_once(&request, &at_hand)
             })?;
-            let text = match said {
+            let text = match what {
                 // Most requests: a text would take longer to hand over than all else here.
                 AtOnce::Forward(forward)
-                    if forward.edits.is_empty() && request.url().ends_with(&forward.path_and_query) =>
+                    if again && forward.edits.is_empty() && request.url().ends_with(&forward.path_and_query) =>
                 {
                     let begin = request.url().len() - forward.path_and_query.len();
                     return u32::try_from(begin).ok().map(JsValue::from);
@@ -89,19 +104,13 @@ pub fn at_once(request: web_sys::Request, headers: String) -> JsValue {
                     lines.extend(["\n\n", version.as_deref().unwrap_or_default()]);
                     lines
                 }
+                AtOnce::Answer(answer) if again => ["=", &lines_of(&answer)].concat(),
                 AtOnce::Answer(answer) => lines_of(&answer),
-                AtOnce::Again(number) => return below_zero(number).map(JsValue::from),
-                AtOnce::Numbered(number, answer) => [below_zero(number)?.to_string(), lines_of(&answer)].join("\n"),
             };
             Some(JsValue::from(text))
         })
     })
     .unwrap_or(JsValue::UNDEFINED)
-}
-
-/// -1 for 0, -2 for 1 and so on.
-fn below_zero(number: usize) -> Option<i32> {
-    i32::try_from(number).ok().map(|number| -1 - number)
 }
 
 /// An empty line, the URL to send the request on to, and names of headers to leave out. For a request that a pass opens
@@ -137,11 +146,11 @@ pub(super) fn lines_of(answer: &OurAnswer) -> String {
 #[wasm_bindgen]
 pub async fn fetch(
     request: web_sys::Request,
-    headers: String,
+    names: String,
     env: Env,
     context: worker_sys::Context,
 ) -> Result<Response, JsValue> {
-    let request = IncomingRequest::new(request, headers);
+    let request = IncomingRequest::new(request, names);
     serve(request, env, Context::new(context)).await.map_err(|error| {
         Host.fault(&error.to_string());
         JsValue::from(error)

@@ -14,6 +14,7 @@ mod kept_answer;
 mod ledger_object;
 mod ledger_store;
 mod ledger_stub;
+mod lines;
 mod metered;
 mod object;
 mod origin;

@@ -9,9 +9,9 @@ use super::{
     bindings::Known,
     door::lines_of,
     host::Host,
+    lines::Lines,
     origin::FetchedAnswer,
     prices_kv,
-    request::HeaderLines,
     response::{edited_answer, our_response},
 };
 use crate::{
@@ -64,12 +64,12 @@ pub fn opened_usually(url: &str, version: &str) -> String {
 /// names and values of those to set. `headers` are the answer's, as lines.
 #[wasm_bindgen(js_name = opened)]
 pub fn opened(status: u16, headers: String, url: &str, version: &str) -> String {
-    let answer = Head { status, headers: HeaderLines::new(headers) };
+    let answer = Head { status, headers: Lines::new(headers) };
     let origin_url = Known::with(url, |known| known.origin_url.clone());
     let document = Some(version).filter(|version| !version.is_empty());
     let edits = prices_kv::with_kept(|prices| pass_edits(prices, url, &answer, origin_url.as_deref(), document));
     // Most are not there, and each deletion is a step out of JavaScript.
-    let present: Vec<_> = edits.remove.iter().filter(|name| answer.headers.get(name).is_some()).collect();
+    let present: Vec<_> = edits.remove.iter().filter(|name| answer.get(name).is_some()).collect();
     changes(&present, &edits.set)
 }
 
@@ -86,7 +86,16 @@ fn changes(names: &[impl AsRef<str>], set: &[(&str, String)]) -> String {
 /// Status and headers of an answer.
 struct Head {
     status: u16,
-    headers: HeaderLines,
+    /// Names and values in turns.
+    headers: Lines,
+}
+
+impl Head {
+    fn get(&self, name: &str) -> Option<&str> {
+        let mut lines = self.headers.iter();
+        let mut headers = std::iter::from_fn(|| Some((lines.next()?, lines.next()?)));
+        headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
 }
 
 impl OriginAnswer for Head {
@@ -95,6 +104,6 @@ impl OriginAnswer for Head {
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).map(str::to_owned)
+        self.get(name).map(str::to_owned)
     }
 }

@@ -1,6 +1,6 @@
 //! [`Request`] by the runtime's own object.
 
-use std::{pin::pin, time::Duration};
+use std::{cell::OnceCell, pin::pin, time::Duration};
 
 use futures_util::future::select;
 use js_sys::Reflect;
@@ -9,52 +9,30 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::WritableStream;
 use worker::Delay;
 
+use super::lines::Lines;
 use crate::{client::Client, ports::Request};
 
 /// Time for what a client has under way when we know our answer already; whoever sends on after that is cut off.
 const DISCARD_WITHIN: Duration = Duration::from_secs(1);
 
-/// The request that came in. Its method, URL and headers are here as text: each look at the runtime's own object costs
-/// more than a look through all of them.
+/// The request that came in. Its method, its URL and the names of its headers are here as text: each look at the
+/// runtime's own object costs more than a look through all of them.
 pub(super) struct IncomingRequest {
     raw: web_sys::Request,
     method: String,
     url: String,
-    headers: HeaderLines,
-}
-
-/// Headers as `dev/shim.js` gathers them: a line for each name, lower case, and one for its value after it.
-pub(super) struct HeaderLines {
-    lines: String,
-    /// Where the lines end.
-    ends: Vec<usize>,
-}
-
-impl HeaderLines {
-    pub(super) fn new(lines: String) -> Self {
-        let mut ends = Vec::with_capacity(32);
-        // `find` is a good deal quicker than a look at each byte.
-        while let Some(at) = lines.get(ends.last().map_or(0, |end| end + 1)..).and_then(|rest| rest.find('\n')) {
-            ends.push(ends.last().map_or(0, |end| end + 1) + at);
-        }
-        Self { lines, ends }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let begins = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
-        let mut lines = begins.zip(&self.ends).filter_map(|(begin, end)| self.lines.get(begin..*end));
-        std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
+    names: Lines,
+    /// The values of headers, in the order of the names, once they are asked for.
+    values: Vec<OnceCell<Option<String>>>,
 }
 
 impl IncomingRequest {
-    pub(super) fn new(raw: web_sys::Request, headers: String) -> Self {
+    /// `names`: of the headers, in lower case, a line each, as `dev/recall.js` gathers them.
+    pub(super) fn new(raw: web_sys::Request, names: String) -> Self {
+        let names = Lines::new(names);
+        let values = names.iter().map(|_| OnceCell::new()).collect();
         // The method not through `worker::Method`: that one takes unknown methods for GET.
-        Self { method: raw.method(), url: raw.url(), headers: HeaderLines::new(headers), raw }
+        Self { method: raw.method(), url: raw.url(), names, values, raw }
     }
 
     /// Reads what is left of the body into nothing. A connection with an unread body is reset, and a client
@@ -83,11 +61,12 @@ impl Request for IncomingRequest {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)
+        let index = self.names.iter().position(|known| known.eq_ignore_ascii_case(name))?;
+        self.values.get(index)?.get_or_init(|| self.raw.headers().get(name).ok().flatten()).as_deref()
     }
 
     fn header_names(&self) -> impl Iterator<Item = &str> {
-        self.headers.iter().map(|(name, _)| name)
+        self.names.iter()
     }
 
     /// Cloudflare writes both: the request's `cf` object, and the header CF-Connecting-IP, in which it replaces

@@ -9,7 +9,7 @@ use std::cell::LazyCell;
 use crate::{
     origin::{OUR_PREFIX, PRICES_HEADER, pass_forward},
     page,
-    passes::{Keys, PASS_HEADER},
+    passes::{Keys, PASS_HEADER, PASS_MARK},
     ports::{Forward, HeaderEdits, NoAnswer, OriginAnswer, Request},
     prices::{Decision, Method, Snapshot, Target, begins_as},
     time::UnixTime,
@@ -22,6 +22,7 @@ use super::{
     passes::{opened_edits, passes_brought},
     relayed_edits,
     terms::is_plain,
+    witness::{UNLESS, Witness},
 };
 
 /// What is known without asking anybody.
@@ -53,14 +54,31 @@ pub enum AtOnce {
     },
     /// Said by us.
     Answer(OurAnswer),
-    /// The same; if this number is told later, that stands for this very answer.
-    Numbered(usize, OurAnswer),
-    /// The answer that was last said with this number.
-    Again(usize),
+}
+
+/// What is said at once, and to whom else it would be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Said {
+    /// What is said.
+    pub what: AtOnce,
+    /// Whether, by the same prices, it would be said to every request of the same method, URL and header names, to which
+    /// none of [`UNLESS`](super::UNLESS) applies: of a [`AtOnce::Forward`], the first of them.
+    pub again: bool,
 }
 
 /// What can be said to a request without waiting; nothing where [`Gate::serve`](super::Gate::serve) has to be asked.
-pub fn at_once(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
+pub fn at_once(request: &impl Request, at_hand: &AtHand<'_>) -> Option<Said> {
+    let witness = Witness::of(request);
+    let what = decide(&witness, at_hand)?;
+    let again = match what {
+        AtOnce::Forward(_) => witness.saw_only(1),
+        AtOnce::Answer(_) => witness.saw_only(UNLESS.len()),
+        AtOnce::Opened { .. } => false,
+    };
+    Some(Said { what, again })
+}
+
+fn decide(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
     let AtHand { prices, identifiers, prepared, .. } = *at_hand;
     let url = request.url();
     let target = Target::parse(url).ok()?;
@@ -102,15 +120,14 @@ pub fn at_once(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
         return None;
     }
     let public_url = visit.public_url();
-    let wants_page = page::is_wanted(request.header("Accept"), request.header("User-Agent"));
-    let version = prices.version().filter(|_| !wants_page);
+    let version = prices.version().filter(|_| !page::is_wanted(request));
     let head_only = method.as_str() == "HEAD";
-    version.and_then(|version| prepared.unpaid(version, &quote, &target, public_url, identifiers, head_only)).or_else(
-        || {
-            let challenge = Challenge::of(quote, quote.route.resource(&target, public_url), identifiers);
-            Some(AtOnce::Answer(by_document(challenge.asked_by(request).unpaid(), prices.version())))
-        },
-    )
+    let prepared =
+        version.and_then(|version| prepared.unpaid(version, &quote, &target, public_url, identifiers, head_only));
+    Some(AtOnce::Answer(prepared.unwrap_or_else(|| {
+        let challenge = Challenge::of(quote, quote.route.resource(&target, public_url), identifiers);
+        by_document(challenge.asked_by(request).unpaid(), prices.version())
+    })))
 }
 
 pub(super) fn by_document(mut answer: OurAnswer, version: Option<&str>) -> OurAnswer {
@@ -130,7 +147,7 @@ fn may_pay(request: &impl Request) -> bool {
 
 /// Whether there is a pass, or what looks like one.
 fn brings_pass(request: &impl Request) -> bool {
-    request.header(PASS_HEADER).is_some() || request.header("Cookie").is_some_and(|cookies| cookies.contains("x402-"))
+    request.header(PASS_HEADER).is_some() || request.mentions("Cookie", PASS_MARK)
 }
 
 /// What changes in the origin's answer to a [`AtOnce::Forward`]; `url` is the request's, `origin_url` the origin's own

@@ -19,7 +19,6 @@ mod deliver;
 mod free;
 mod metering;
 mod naming;
-mod numbers;
 mod passes;
 mod prepared;
 mod purchase;
@@ -29,6 +28,7 @@ mod settle;
 mod terms;
 mod ticket;
 mod usual;
+mod witness;
 
 use std::{borrow::Cow, cell::LazyCell, ops::Deref, time::Duration};
 
@@ -38,7 +38,7 @@ use crate::{
     extensions::{payment_identifier, sign_in_with_x::SIGN_IN_WITH_X},
     facilitator::{Facilitators, Roster},
     origin::{Destination, PRICES_HEADER, destination, free_forward, relayed_answer_edits},
-    passes::without_passes,
+    passes::{PASS_MARK, without_passes},
     ports::{Clock, Counter, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::{
         Ambiguity, BadTarget, Decision, Headers, Inquiry, Method, Methods, PriceTable, Quote, Snapshot, Target,
@@ -52,7 +52,7 @@ use crate::{
 pub use accepted::{candidates, judge, judge_channel};
 use answer::Challenge;
 pub use answer::{Answer, OurAnswer};
-pub use at_once::{AtHand, AtOnce, at_once, free_edits, pass_edits, unanswered};
+pub use at_once::{AtHand, AtOnce, Said, at_once, free_edits, pass_edits, unanswered};
 pub use channels::Channels;
 pub use charged::ChargedChannels;
 pub use metering::{Ended, Metering};
@@ -61,6 +61,7 @@ pub use prepared::Prepared;
 pub use runs::UnprovenRuns;
 pub use ticket::Ticket;
 pub use usual::{UsualEdits, usual_pass_edits};
+pub use witness::UNLESS;
 
 /// The paywall, for one request.
 #[derive(Debug)]
@@ -378,7 +379,8 @@ impl<'a, R: Request> Visit<'a, R> {
         let path_and_query = [self.target.path, self.target.query].concat();
         let mut forward = free_forward(self.target.origin(), path_and_query, self.request.header_names());
         // Whatever it opens, a pass is nothing to the origin. Its cookie goes along with every request of the site.
-        match self.request.header("Cookie").map(without_passes) {
+        let cookie = self.request.mentions("Cookie", PASS_MARK).then(|| self.request.header("Cookie")).flatten();
+        match cookie.map(without_passes) {
             None | Some(Cow::Borrowed(_)) => {}
             Some(Cow::Owned(rest)) if rest.is_empty() => forward.edits.remove.push("Cookie".into()),
             Some(Cow::Owned(rest)) => forward.edits.set.push(("Cookie", rest)),

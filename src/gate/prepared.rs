@@ -10,10 +10,9 @@ use crate::{
 };
 
 use super::{
-    AtOnce,
+    OurAnswer,
     answer::{Challenge, unpaid_answer},
     at_once::by_document,
-    numbers::{Number, Numbers},
 };
 
 /// Stands for the URL while an answer is prepared. Written in JSON it becomes [`MARK_IN_JSON`].
@@ -33,14 +32,11 @@ struct Kept {
     /// By the route's place in the document; the rule, and whether a client may name its payment.
     answers: BTreeMap<String, Vec<(Option<usize>, bool, Template)>>,
     count: usize,
-    numbers: Numbers,
 }
 
 /// The header's JSON and the body, in pieces: the URL goes between them.
 #[derive(Debug)]
 struct Template {
-    /// Another for each of a document.
-    number: usize,
     required: Vec<String>,
     body: Vec<String>,
 }
@@ -55,7 +51,7 @@ impl Prepared {
         public_url: Option<&str>,
         identifiers: bool,
         head_only: bool,
-    ) -> Option<AtOnce> {
+    ) -> Option<OurAnswer> {
         let url = quote.route.resource_url(target, public_url);
         let url = &*in_json(&url)?;
         let kept = &mut *self.0.borrow_mut();
@@ -65,10 +61,10 @@ impl Prepared {
         let is_it = |(rule, named, _): &&(Option<usize>, bool, Template)| *rule == quote.rule && *named == identifiers;
         let known = kept.answers.get(quote.route.pointer()).and_then(|all| all.iter().find(is_it));
         if let Some((.., template)) = known {
-            return Some(template.answer(version, url, head_only, &mut kept.numbers));
+            return Some(template.answer(version, url, head_only));
         }
-        let template = Template::of(*quote, identifiers, kept.count)?;
-        let answer = template.answer(version, url, head_only, &mut kept.numbers);
+        let template = Template::of(*quote, identifiers)?;
+        let answer = template.answer(version, url, head_only);
         kept.answers.entry(quote.route.pointer().to_owned()).or_default().push((quote.rule, identifiers, template));
         kept.count += 1;
         Some(answer)
@@ -86,25 +82,18 @@ fn in_json(text: &str) -> Option<Cow<'_, str>> {
 
 impl Template {
     /// Nothing where the owner's own texts hold the mark: then it is not known where the URL goes.
-    fn of(quote: Quote<'_>, identifiers: bool, number: usize) -> Option<Self> {
+    fn of(quote: Quote<'_>, identifiers: bool) -> Option<Self> {
         let resource = ResourceInfo { url: MARK.to_owned(), ..quote.route.description().clone() };
         let challenge = Challenge::of(quote, resource, identifiers);
         let (required, body) = challenge.unpaid_texts();
         let pieces = |text: &str| text.split(MARK_IN_JSON).map(str::to_owned).collect::<Vec<String>>();
         let (required, body) = (pieces(&required), pieces(&body));
         let as_expected = required.len() == 2 && body.len() == 1 + challenge.v1_offers_count();
-        as_expected.then_some(Self { number, required, body })
+        as_expected.then_some(Self { required, body })
     }
 
-    fn answer(&self, version: &str, url: &str, head_only: bool, numbers: &mut Numbers) -> AtOnce {
-        let with = |body| by_document(unpaid_answer(&self.required.join(url), body), Some(version));
-        if head_only {
-            return AtOnce::Answer(with(String::new()));
-        }
-        match numbers.of(self.number, url) {
-            Some(Number::Known(number)) => AtOnce::Again(number),
-            Some(Number::New(number)) => AtOnce::Numbered(number, with(self.body.join(url))),
-            None => AtOnce::Answer(with(self.body.join(url))),
-        }
+    fn answer(&self, version: &str, url: &str, head_only: bool) -> OurAnswer {
+        let body = if head_only { String::new() } else { self.body.join(url) };
+        by_document(unpaid_answer(&self.required.join(url), body), Some(version))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     money::known_asset,
+    ports::Request,
     schemes::upto,
     x402::{PaymentRequirements, ResourceInfo},
 };
@@ -13,10 +14,12 @@ const PAYWALL: &str = include_str!("paywall.html");
 pub const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// In the `Accept` of whoever can show the page.
+pub const HTML: &str = "text/html";
+
 /// Whether the client is a browser with a person before it, by the official packages' rule.
-pub fn is_wanted(accept: Option<&str>, user_agent: Option<&str>) -> bool {
-    accept.is_some_and(|accept| accept.contains("text/html"))
-        && user_agent.is_some_and(|agent| agent.contains("Mozilla"))
+pub fn is_wanted(request: &impl Request) -> bool {
+    request.mentions("Accept", HTML) && request.mentions("User-Agent", "Mozilla")
 }
 
 /// The page for these offers.

@@ -7,6 +7,9 @@ use super::token::MAX_BYTES;
 /// The cookie, whose name makes browsers hold it to this very host, over HTTPS.
 pub const PASS_COOKIE: &str = "__Host-x402-pass";
 
+/// A `Cookie` header without this has none.
+pub const PASS_MARK: &str = "x402-";
+
 /// The header, in both directions.
 pub const PASS_HEADER: &str = "X-402-Pass";
 

@@ -9,6 +9,6 @@ mod scope;
 mod seen;
 mod token;
 
-pub use carry::{PASS_COOKIE, PASS_HEADER, cookie_value, presented, set_cookie, without_passes};
+pub use carry::{PASS_COOKIE, PASS_HEADER, PASS_MARK, cookie_value, presented, set_cookie, without_passes};
 pub use keys::{BadKeys, Keys};
 pub use scope::{is_enough, is_live, opens};

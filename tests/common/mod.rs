@@ -29,8 +29,8 @@ use x402_edge::{
     evm::{BadKey, Signer},
     facilitator::Roster,
     gate::{
-        Answer, AtHand, AtOnce, Channels, ChargedChannels, Ended, Gate, OurAnswer, Passes, Prepared, UnprovenRuns,
-        at_once, free_edits, pass_edits, unanswered, usual_pass_edits,
+        Answer, AtHand, AtOnce, Channels, ChargedChannels, Ended, Gate, OurAnswer, Passes, Prepared, Said, UNLESS,
+        UnprovenRuns, at_once, free_edits, pass_edits, unanswered, usual_pass_edits,
     },
     ledger::{
         self, Budget, BudgetCommand, Command, Identified, IdentifierCommand, IdentifierReply, KeptAnswer, KeptPass,
@@ -61,11 +61,6 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
         }
     }
     unreachable!("the future waits for something that never comes");
-}
-
-thread_local! {
-    /// What was said with a number, by whose number it is.
-    static SAID: RefCell<BTreeMap<(usize, usize), OurAnswer>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 pub struct FakeRequest {
@@ -374,30 +369,39 @@ impl World {
     }
 
     /// What is said without waiting.
-    pub fn at_once(&self, request: &FakeRequest, prepared: &Prepared) -> Option<AtOnce> {
+    pub fn at_once(&self, request: &FakeRequest, prepared: &Prepared) -> Option<Said> {
         let (keys, now) = (self.pass_keys.as_ref().ok(), self.outside.now());
-        let at_hand = AtHand { prices: &self.prices, identifiers: self.with_ledger, prepared, keys, now };
-        // As the Worker's entry does: what is said with a number is said again when the number is told.
-        SAID.with_borrow_mut(|said| {
-            let of = |number: usize| (std::ptr::from_ref(prepared).addr(), number);
-            Some(match at_once(request, &at_hand)? {
-                AtOnce::Numbered(number, answer) => {
-                    said.insert(of(number), answer.clone());
-                    AtOnce::Answer(answer)
-                }
-                AtOnce::Again(number) => AtOnce::Answer(said[&of(number)].clone()),
-                other => other,
-            })
-        })
+        at_once(request, &AtHand { prices: &self.prices, identifiers: self.with_ledger, prepared, keys, now })
+    }
+
+    /// What can be said again is said to whoever differs in nothing but the values of headers, and in who it is.
+    #[track_caller]
+    fn hold_for_others(&self, request: &FakeRequest, said: &Said) {
+        let client = Client { country: Some("DE".to_owned()), ip: "203.0.113.9".parse().ok(), ..Client::default() };
+        let html = format!("{} Mozilla", UNLESS[1].1);
+        let mut values = vec!["", "x", "gold", "DELETE", "3", "a=b; c=d", "__Host-x40-pass=1, Mozilla"];
+        if matches!(said.what, AtOnce::Forward(_)) {
+            // Only the first of what makes it another case counts.
+            values.push(&html);
+        }
+        for value in values {
+            let headers = request.headers.iter().map(|(name, _)| (name.clone(), value.to_owned())).collect();
+            let other =
+                FakeRequest { headers, client: client.clone(), ..FakeRequest::new(&request.method, &request.url) };
+            let what = format!("{} {} {:?}", other.method, other.url, other.headers);
+            assert_eq!(self.at_once(&other, &Prepared::default()).as_ref(), Some(said), "{what}");
+        }
     }
 
     /// What was said at once is what was said after all.
     #[track_caller]
-    pub fn hold(&self, request: &FakeRequest, said: Option<AtOnce>, served: &Answer<FakeAnswer>) {
+    pub fn hold(&self, request: &FakeRequest, said: Option<Said>, served: &Answer<FakeAnswer>) {
         let what = format!("{} {} {:?}", request.method, request.url, request.headers);
-        let (forward, version) = match said {
+        if let Some(said) = said.as_ref().filter(|said| said.again) {
+            self.hold_for_others(request, said);
+        }
+        let (forward, version) = match said.map(|said| said.what) {
             None => return,
-            Some(AtOnce::Numbered(..) | AtOnce::Again(_)) => unreachable!("{what}: resolved by `at_once`"),
             Some(AtOnce::Answer(answer)) => {
                 assert!(matches!(served, Answer::Ours(ours) if *ours == answer), "{what}: {answer:?} {served:?}");
                 return;

@@ -125,7 +125,7 @@ describe("the proxy", () => {
     const first = new Map();
     // More URLs than are kept, in turns, some of them often.
     for (let round = 0; round < 2; round++) {
-      for (let number = 0; number < 300; number++) {
+      for (let number = 0; number < 600; number++) {
         for (const path of [`/paid/${number}`, "/paid/often"]) {
           const { status, headers, required, body } = await bill(path);
           assert.equal(status, 402);
@@ -134,6 +134,31 @@ describe("the proxy", () => {
           const seen = JSON.stringify([headers, required, body]);
           assert.equal(seen, first.get(path) ?? seen);
           first.set(path, seen);
+        }
+      }
+    }
+  });
+
+  test("what_was_said_to_one_is_not_said_to_another_case_with_the_same_headers", async () => {
+    const ask = async (path, accept, agent, cookie, method = "GET") => {
+      const response = await fetch(url + path, { method, headers: { accept, "user-agent": agent, cookie } });
+      return { status: response.status, type: response.headers.get("content-type"), text: await response.text() };
+    };
+    const [agent, browser] = [["*/*", "agent/1"], ["text/html", "Mozilla/5.0"]];
+    const sessions = ["a=b", "__Host-x402-pass=forged; a=b", "a=b; x402-theme=dark"];
+    for (let round = 0; round < 3; round++) {
+      for (const cookie of sessions) {
+        for (const [kind, type] of [[agent, /json/], [browser, /html/]]) {
+          const paid = await ask("/paid/case", ...kind, cookie);
+          assert.equal(paid.status, 402);
+          assert.match(paid.type, type);
+          for (const method of ["GET", "POST", "DELETE"]) {
+            world.site.requests.length = 0;
+            assert.equal((await ask("/free/case", ...kind, cookie, method)).status, 200);
+            const [seen] = world.site.requests;
+            assert.equal(seen.method, method);
+            assert.equal(seen.headers.cookie, cookie.replace("__Host-x402-pass=forged; ", ""));
+          }
         }
       }
     }
