@@ -1,16 +1,16 @@
-// What the module has said, said again: to requests of the same method, URL and names of headers, while the prices are the
-// same, and as far as the module allows it (src/edge/door.rs). Nothing is decided here; texts are compared.
-import { epoch, unless } from "./index.js";
+// What the module has said, said again to requests that are alike, while the prices are the same, and as far as the module
+// allows it (src/edge/door.rs). Nothing is decided here; texts are compared.
+import { holdsUntil, marks } from "./index.js";
 
 /** So much is remembered; then all is forgotten. */
 const MAX_SAID = 512;
 const MAX_KEY_LENGTH = 2048;
 
+const [PASS_HEADER, PASS_MARK, HTML] = marks().split("\n");
+
 const said = new Map();
-/** The epoch in which it was said. */
-let since;
-/** Headers, and texts that make a request another case. */
-let forwards, answers;
+/** Until when it holds. */
+let until = 0;
 
 /** The names of all headers, a line each. */
 export function namesOf(headers) {
@@ -19,30 +19,31 @@ export function namesOf(headers) {
   return names;
 }
 
-/** What was said to such a request, if it holds for this one. */
-export function recalled(key, headers) {
-  const now = epoch();
-  if (now !== since) {
-    since = now;
-    said.clear();
-    return;
-  }
-  const what = said.get(key);
-  if (what === undefined) return;
-  for (const [header, text] of typeof what === "number" ? forwards : answers) {
-    if (headers.get(header)?.includes(text)) return;
-  }
-  return what;
+/** What is the same in requests that are alike. A pass in it is looked up by its hash: how long that takes tells nothing. */
+export function keyOf(method, url, names, headers) {
+  let key = `${method} ${url}\n${names}`;
+  const cookies = headers.get("cookie");
+  if (cookies?.includes(PASS_MARK)) key += `c ${cookies}\n`;
+  if (names.includes(PASS_HEADER)) key += `p ${headers.get(PASS_HEADER)}\n`;
+  return key;
 }
 
-/** Remembers what was said: the place of a path in its URL, or body and head of an answer. */
-export function remember(key, what) {
-  if (since === 0 || key.length > MAX_KEY_LENGTH) return;
-  if (forwards === undefined) {
-    const texts = unless().split("\n");
-    answers = texts.flatMap((text, index) => (index % 2 === 0 ? [[text, texts[index + 1]]] : []));
-    forwards = answers.slice(0, 1);
-  }
-  if (said.size >= MAX_SAID) said.clear();
-  said.set(key, what);
+/** What was said to such a request, if it holds for this one. */
+export function recalled(key, headers) {
+  const before = said.get(key);
+  if (before === undefined) return;
+  const now = Date.now();
+  if (now >= until || now >= before.ends) return;
+  // An answer; for a person there is a page.
+  if (typeof before.what === "object" && headers.get("accept")?.includes(HTML)) return;
+  return before.what;
+}
+
+/** Remembers what the module has just said, until it ends: where a request goes on to, or body and head of an answer. */
+export function remember(key, what, ends) {
+  if (key.length > MAX_KEY_LENGTH) return;
+  const now = holdsUntil();
+  if (now !== until || said.size >= MAX_SAID) said.clear();
+  until = now;
+  said.set(key, { what, ends });
 }

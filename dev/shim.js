@@ -4,13 +4,13 @@
 // (`reset_state_function`, `force_enable_abort_handler` in dev/bindgen). Objects of the dead one refuse to work.
 import { DurableObject } from "cloudflare:workers";
 import * as worker from "./index.js";
-import { namesOf, recalled, remember } from "./recall.js";
+import { keyOf, namesOf, recalled, remember } from "./recall.js";
 
 export default {
   fetch(request, env, context) {
     const { headers, method, url } = request;
     const names = namesOf(headers);
-    const key = `${method} ${url}\n${names}`;
+    const key = keyOf(method, url, names, headers);
     const before = recalled(key, headers);
     if (before !== undefined) return sent(before, url, request, env);
     worker.awake();
@@ -25,16 +25,22 @@ export default {
 
 /** Sends what the module said, and remembers it where it may be said again. */
 function done(said, key, url, request, env) {
-  if (said[0] === "\n") return relay(said.slice(1), request, env);
-  if (typeof said === "string" && said[0] !== "=") return new Response(...parts(said));
-  const again = typeof said === "number" ? said : parts(said.slice(1));
-  remember(key, again);
-  return sent(again, url, request, env);
+  let [what, ends] = [said, Infinity];
+  const again = typeof said === "number" || said[0] === "=";
+  if (said[0] === "=") {
+    const end = said.indexOf("\n");
+    what = said.slice(end + 1);
+    ends = Number(said.slice(1, end)) * 1000 || Infinity;
+  }
+  if (typeof what === "string") what = what[0] === "\n" ? what.slice(1) : parts(what);
+  if (again) remember(key, what, ends);
+  return sent(what, url, request, env);
 }
 
-/** Sends a request on whose path begins at a place in its URL, or an answer of which there are body and head. */
+/** A request on its way: the place of its path in its URL, or what it has to become. Or an answer, by its body and head. */
 function sent(what, url, request, env) {
-  return typeof what === "number" ? relay(destination(url, what), request, env) : new Response(...what);
+  if (typeof what === "object") return new Response(...what);
+  return relay(typeof what === "number" ? destination(url, what) : what, request, env);
 }
 
 /** The origin's scheme and host; empty where it is the site's own. An isolate's bindings do not change. */

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{
-    FakeAnswer, FakeRequest, World, header,
+    FakeAnswer, FakeRequest, NOW, World, header,
     shop::{self, ARTICLE, bought, get},
 };
 use x402_edge::{
@@ -171,6 +171,10 @@ fn a_pass_without_counted_uses_opens_at_once_and_whatever_is_in_doubt_goes_the_l
         cookie(&format!("__Host-x402-pass={counted}~{pass}")),
     ] {
         assert_eq!(compared(&world, &request, &prepared), 3, "{:?}", request.headers);
+        let said = world.at_once(&request, &prepared).unwrap();
+        let AtOnce::Opened { until, .. } = said.what else { panic!() };
+        // The price of an article depends on the country.
+        assert_eq!((said.again, until.0), (request.url.contains("/archive/"), NOW + 3600), "{:?}", request.headers);
     }
     for request in [
         get("https://shop.example/tickets", &counted),
@@ -235,7 +239,10 @@ fn what_is_decided_by_names_alone_may_be_said_again() {
     // A page, and prices by who it is, by what a header says, and what a pass may change.
     assert!(!again("GET", "/paid/1", browser) && !again("GET", "/read/1", &[]));
     assert!(!again("GET", "/read/1", &[("X-Plan", "silver")]));
-    assert!(!again("GET", "/", &[("Cookie", "x402-theme=dark")]));
+    assert!(
+        again("GET", "/", &[("Cookie", "x402-theme=dark")]),
+        "where there may be a pass, that cookie has to be the same"
+    );
 }
 
 #[test]

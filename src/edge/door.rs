@@ -16,7 +16,9 @@ use super::{
     serve,
 };
 use crate::{
-    gate::{AtHand, AtOnce, OurAnswer, Prepared, Said, UNLESS, at_once as gate_at_once},
+    gate::{AtHand, AtOnce, OurAnswer, Prepared, Said, at_once as gate_at_once},
+    page::HTML,
+    passes::{PASS_HEADER, PASS_MARK},
     ports::{Clock, Forward, Journal, Request as _},
 };
 
@@ -53,25 +55,25 @@ pub fn origin_url(url: &str) -> Option<String> {
     Known::with(url, |known| known.origin_url.clone())
 }
 
-/// A number that changes whenever prices have been read; 0 where nothing can be said at once. While it is the same, what
-/// [`at_once`] has said holds for others, as far as it says so.
-#[wasm_bindgen]
+/// Until when what [`at_once`] says now holds for others, as far as it says so: until prices are read anew. Milliseconds
+/// since 1970.
+#[wasm_bindgen(js_name = holdsUntil)]
 #[expect(clippy::cast_precision_loss, reason = "milliseconds are far below 2^53")]
-pub fn epoch() -> f64 {
-    prices_kv::epoch().unwrap_or(0) as f64
+pub fn holds_until() -> f64 {
+    prices_kv::fresh_until() as f64
 }
 
-/// By lines: a header, and a text in it which makes a request another case than one of the same method, URL and names of
-/// headers. For requests that go on, only the first pair counts.
+/// What a header with passes is called, what a cookie with passes has in it, and what the `Accept` has in it of whoever
+/// gets another answer; a line each.
 #[wasm_bindgen]
-pub fn unless() -> String {
-    UNLESS.map(|(header, text)| [header, text].join("\n")).join("\n")
+pub fn marks() -> String {
+    [&*PASS_HEADER.to_ascii_lowercase(), PASS_MARK, HTML].join("\n")
 }
 
 /// What can be said at once; `names` are those of the request's headers, a line each. Undefined: call [`fetch`]. A number:
 /// nobody prices the request and all of it may go on; there its path begins in its URL. Else lines: an empty one and what
-/// [`forwarded`] writes; or an answer, as [`lines_of`] writes it. A number, and an answer with `=` before it, may be given
-/// again while [`epoch`] is the same, to whoever has the same method, URL and names of headers: see [`unless`].
+/// [`forwarded`] writes; or an answer, as [`lines_of`] writes it. A number, and lines that follow one with `=` and a time in
+/// seconds (0: none), may be said again before that time and [`holds_until`] to requests that are alike ([`Said::again`]).
 #[wasm_bindgen(js_name = atOnce)]
 pub fn at_once(request: web_sys::Request, names: String) -> JsValue {
     let request = IncomingRequest::new(request, names);
@@ -86,6 +88,7 @@ pub fn at_once(request: web_sys::Request, names: String) -> JsValue {
                 let at_hand = AtHand { prices, identifiers: known.ledger, prepared, keys, now: Host.now() };
                 gate_at_once(&request, &at_hand)
             })?;
+            let mut ends = 0;
             let text = match what {
                 // Most requests: a text would take longer to hand over than all else here.
                 AtOnce::Forward(forward)
@@ -95,7 +98,8 @@ pub fn at_once(request: web_sys::Request, names: String) -> JsValue {
                     return u32::try_from(begin).ok().map(JsValue::from);
                 }
                 AtOnce::Forward(forward) => forwarded(&forward, known.origin_url.as_deref()),
-                AtOnce::Opened { forward, version } => {
+                AtOnce::Opened { forward, version, until } => {
+                    ends = until.0;
                     let mut lines = forwarded(&forward, known.origin_url.as_deref());
                     lines.push('\n');
                     for (name, value) in &forward.edits.set {
@@ -104,9 +108,9 @@ pub fn at_once(request: web_sys::Request, names: String) -> JsValue {
                     lines.extend(["\n\n", version.as_deref().unwrap_or_default()]);
                     lines
                 }
-                AtOnce::Answer(answer) if again => ["=", &lines_of(&answer)].concat(),
                 AtOnce::Answer(answer) => lines_of(&answer),
             };
+            let text = if again { format!("={ends}\n{text}") } else { text };
             Some(JsValue::from(text))
         })
     })

@@ -86,10 +86,9 @@ pub(super) fn with_fresh<T>(work: impl FnOnce(&Snapshot) -> Option<T>) -> Option
     KEPT.with_borrow(|kept| (now.saturating_sub(kept.read_at) < KEEP_MILLIS).then(|| work(&kept.snapshot)).flatten())
 }
 
-/// When the prices were read that are kept, milliseconds since 1970; nothing where it is time to read them anew.
-pub(super) fn epoch() -> Option<u64> {
-    let read_at = KEPT.with_borrow(|kept| kept.read_at);
-    (Host.millis().saturating_sub(read_at) < KEEP_MILLIS).then_some(read_at)
+/// Until when the prices that are kept are not read anew, and so do not change; milliseconds since 1970.
+pub(super) fn fresh_until() -> u64 {
+    KEPT.with_borrow(|kept| kept.read_at + KEEP_MILLIS)
 }
 
 /// Does something with the prices that are kept, however old.

@@ -22,7 +22,7 @@ use super::{
     passes::{opened_edits, passes_brought},
     relayed_edits,
     terms::is_plain,
-    witness::{UNLESS, Witness},
+    witness::{Seen, Witness},
 };
 
 /// What is known without asking anybody.
@@ -51,6 +51,8 @@ pub enum AtOnce {
         forward: Forward,
         /// The price document that the answer goes by.
         version: Option<String>,
+        /// When the pass ends.
+        until: UnixTime,
     },
     /// Said by us.
     Answer(OurAnswer),
@@ -61,8 +63,9 @@ pub enum AtOnce {
 pub struct Said {
     /// What is said.
     pub what: AtOnce,
-    /// Whether, by the same prices, it would be said to every request of the same method, URL and header names, to which
-    /// none of [`UNLESS`](super::UNLESS) applies: of a [`AtOnce::Forward`], the first of them.
+    /// Whether, by the same prices, it would be said to every request that is like this one, until its pass ends: with the
+    /// same method, URL, names of headers, value of [`PASS_HEADER`], and `Cookie` where [`PASS_MARK`] is in it. To have an
+    /// answer, `Accept` must not have [`page::HTML`] in it.
     pub again: bool,
 }
 
@@ -71,9 +74,8 @@ pub fn at_once(request: &impl Request, at_hand: &AtHand<'_>) -> Option<Said> {
     let witness = Witness::of(request);
     let what = decide(&witness, at_hand)?;
     let again = match what {
-        AtOnce::Forward(_) => witness.saw_only(1),
-        AtOnce::Answer(_) => witness.saw_only(UNLESS.len()),
-        AtOnce::Opened { .. } => false,
+        AtOnce::Forward(_) | AtOnce::Opened { .. } => witness.seen() == Seen::Alike,
+        AtOnce::Answer(_) => witness.seen() <= Seen::NoPage,
     };
     Some(Said { what, again })
 }
@@ -109,7 +111,8 @@ fn decide(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
         // One with counted uses is for the ledger.
         let pass = passes.into_iter().find(|pass| pass.uses.is_none())?;
         let forward = pass_forward(visit.forward(), &pass.payer, &pass.id);
-        return Some(AtOnce::Opened { forward, version: prices.version().map(str::to_owned) });
+        let version = prices.version().map(str::to_owned);
+        return Some(AtOnce::Opened { forward, version, until: UnixTime(pass.expires_at) });
     }
     // A sign-in has a nonce of its own in each answer.
     if quote.route.openers().next().is_some() {

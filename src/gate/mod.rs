@@ -61,7 +61,6 @@ pub use prepared::Prepared;
 pub use runs::UnprovenRuns;
 pub use ticket::Ticket;
 pub use usual::{UsualEdits, usual_pass_edits};
-pub use witness::UNLESS;
 
 /// The paywall, for one request.
 #[derive(Debug)]
@@ -356,6 +355,11 @@ impl<'a, R: Request> Visit<'a, R> {
         host_of(self.target.authority)
     }
 
+    /// The cookies, where one of ours may be among them.
+    fn cookies_with_passes(&self) -> Option<&str> {
+        self.request.mentions("Cookie", PASS_MARK).then(|| self.request.header("Cookie")).flatten()
+    }
+
     /// Whether asking the origin changes nothing there. A framework that obeys an override would do more than read.
     fn only_reads(&self) -> bool {
         Method::parse(self.request.method())
@@ -379,8 +383,7 @@ impl<'a, R: Request> Visit<'a, R> {
         let path_and_query = [self.target.path, self.target.query].concat();
         let mut forward = free_forward(self.target.origin(), path_and_query, self.request.header_names());
         // Whatever it opens, a pass is nothing to the origin. Its cookie goes along with every request of the site.
-        let cookie = self.request.mentions("Cookie", PASS_MARK).then(|| self.request.header("Cookie")).flatten();
-        match cookie.map(without_passes) {
+        match self.cookies_with_passes().map(without_passes) {
             None | Some(Cow::Borrowed(_)) => {}
             Some(Cow::Owned(rest)) if rest.is_empty() => forward.edits.remove.push("Cookie".into()),
             Some(Cow::Owned(rest)) => forward.edits.set.push(("Cookie", rest)),

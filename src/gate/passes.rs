@@ -232,8 +232,10 @@ pub(super) fn passes_brought<R: Request>(
 
 /// All passes that the request carries and that were signed here.
 fn all_brought<R: Request>(keys: &Keys, visit: &Visit<'_, R>) -> Vec<Rc<Pass>> {
-    let (header, cookie) = (visit.request.header(PASS_HEADER), visit.request.header("Cookie"));
-    presented(header, cookie).into_iter().filter_map(|token| keys.read(token)).collect()
+    presented(visit.request.header(PASS_HEADER), visit.cookies_with_passes())
+        .into_iter()
+        .filter_map(|token| keys.read(token))
+        .collect()
 }
 
 /// The payer of a pass that the request carries, whatever it opens: somebody who has paid at this host.

@@ -2,33 +2,46 @@
 
 use std::cell::Cell;
 
-use crate::{client::Client, page::HTML, passes::PASS_MARK, ports::Request};
-
-/// What makes a request another case than one of the same method, URL and header names: a header, in lower case, and a
-/// text in it. For a request that goes on to the origin only the first counts.
-pub const UNLESS: [(&str, &str); 2] = [("cookie", PASS_MARK), ("accept", HTML)];
+use crate::{
+    client::Client,
+    page::HTML,
+    passes::{PASS_HEADER, PASS_MARK},
+    ports::Request,
+};
 
 /// A request that notes what it is asked for.
+///
+/// Requests are alike that have the same method, URL, names of headers, and passes: the value of [`PASS_HEADER`], and of a
+/// `Cookie` with [`PASS_MARK`] in it.
 pub(super) struct Witness<'a, R> {
     request: &'a R,
-    /// So many of [`UNLESS`] have been asked for, and do not apply; more: something else counts.
-    seen: Cell<usize>,
+    seen: Cell<Seen>,
+}
+
+/// What counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Seen {
+    /// What is the same in all requests that are alike.
+    Alike,
+    /// That besides, and that `Accept` has no [`HTML`] in it.
+    NoPage,
+    /// Something else.
+    More,
 }
 
 impl<'a, R: Request> Witness<'a, R> {
     /// Of nothing so far.
     pub(super) const fn of(request: &'a R) -> Self {
-        Self { request, seen: Cell::new(0) }
+        Self { request, seen: Cell::new(Seen::Alike) }
     }
 
-    /// Whether nothing counted but the method, the URL, the names of headers, and that the first `of` of [`UNLESS`] do
-    /// not apply.
-    pub(super) fn saw_only(&self, of: usize) -> bool {
-        self.seen.get() <= of
+    /// What counted until now.
+    pub(super) const fn seen(&self) -> Seen {
+        self.seen.get()
     }
 
-    fn see(&self, number: usize) {
-        self.seen.set(self.seen.get().max(number));
+    fn see(&self, what: Seen) {
+        self.seen.set(self.seen.get().max(what));
     }
 }
 
@@ -42,21 +55,23 @@ impl<R: Request> Request for Witness<'_, R> {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        let value = self.request.header(name);
-        if value.is_some() {
-            self.see(usize::MAX);
+        let value = self.request.header(name)?;
+        let has_passes =
+            name.eq_ignore_ascii_case(PASS_HEADER) || name.eq_ignore_ascii_case("Cookie") && value.contains(PASS_MARK);
+        if !has_passes {
+            self.see(Seen::More);
         }
-        value
+        Some(value)
     }
 
     fn mentions(&self, name: &str, text: &str) -> bool {
-        let mentions = self.request.mentions(name, text);
-        let is_it = |unless: &(&str, &str)| name.eq_ignore_ascii_case(unless.0) && text == unless.1;
-        match UNLESS.iter().position(is_it) {
-            Some(index) if !mentions => self.see(index + 1),
-            // Where there is no such header, the names say so.
-            None if self.request.header(name).is_none() => {}
-            _ => self.see(usize::MAX),
+        // Where there is no such header, the names say so.
+        let Some(value) = self.request.header(name) else { return false };
+        let mentions = value.contains(text);
+        match (name, text) {
+            ("Cookie", PASS_MARK) => {}
+            ("Accept", HTML) if !mentions => self.see(Seen::NoPage),
+            _ => self.see(Seen::More),
         }
         mentions
     }
@@ -66,7 +81,7 @@ impl<R: Request> Request for Witness<'_, R> {
     }
 
     fn client(&self) -> Client {
-        self.see(usize::MAX);
+        self.see(Seen::More);
         self.request.client()
     }
 }

@@ -118,6 +118,24 @@ describe("passes", () => {
     assert.equal(world.site.requests[0].headers.cookie, 'x=y; z="1, 2"');
   });
 
+  test("a_pass_opens_until_it_ends_and_what_it_opened_a_moment_ago_opens_to_nobody_else", async () => {
+    const said = { ...claims(await bought("/articles/1")), exp: Math.floor(Date.now() / 1000) + 3 };
+    const pass = signed({ alg: "HS256", kid: "k2", typ: "x402-pass" }, said);
+    const forged = `${pass.slice(0, -1)}${pass.endsWith("A") ? "B" : "A"}`;
+    let [opened, ended] = [0, 0];
+    while (ended < 3) {
+      const asked = Date.now();
+      const { status } = await open("/articles/1", pass);
+      if (status === 402) ended += 1;
+      else opened += 1;
+      // On its way a request may see the end come.
+      const expected = asked >= said.exp * 1000 ? [402] : Date.now() < said.exp * 1000 ? [200] : [200, 402];
+      assert.ok(expected.includes(status), `${status}, ${said.exp * 1000 - asked} ms before its end`);
+      assert.deepEqual(statuses([await open("/articles/1", forged), await visit(`${SHOP}/articles/1`)]), [402, 402]);
+    }
+    assert.ok(opened > 10, String(opened));
+  });
+
   test("a_pass_opens_nothing_that_it_was_not_sold_for", async () => {
     const pass = await bought("/articles/1");
     const [header, body, mac] = pass.split(".");
