@@ -133,7 +133,7 @@ impl ChannelObject {
     pub fn at_once(&self, message: &str) -> std::result::Result<Option<String>, JsValue> {
         let now = Host.now();
         let Some(alarm) = self.alarm.get().filter(|at| *at > now.0) else { return Ok(None) };
-        let Ok(ChannelMessage::Channel { id, command }) = serde_json::from_str(message) else { return Ok(None) };
+        let Ok(ChannelMessage::Channel { id, command }) = json::read(message) else { return Ok(None) };
         let is_plain = match &command {
             Command::Present(presentation) => presentation.asked == Asked::Voucher,
             Command::Charge { deposited, .. } => deposited.is_none(),
