@@ -1,13 +1,9 @@
-//! [`Fetch`] by the runtime's `fetch`, and deadlines for every call.
+//! [`Fetch`] by the runtime's `fetch`, with a deadline for every call.
 
-use std::{cell::OnceCell, future::Future, pin::pin, time::Duration};
+use std::{cell::OnceCell, time::Duration};
 
-use futures_util::future::{Either, select};
-use js_sys::{Function, Promise, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, Request, RequestInit, RequestRedirect, Response};
-use worker::Delay;
+use js_sys::Array;
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 
 use super::{bindings::credentials, sign::authorization};
 use crate::{
@@ -16,7 +12,21 @@ use crate::{
 };
 
 /// Longer answers are none: what we read takes a few hundred bytes, `/supported` and logs some thousands.
-const MAX_REPLY_BYTES: u64 = 1024 * 1024;
+const MAX_REPLY_BYTES: u32 = 1024 * 1024;
+
+#[wasm_bindgen(module = "/src/edge/fetch.js")]
+extern "C" {
+    /// Status and text; undefined when the time is over.
+    #[wasm_bindgen(catch)]
+    async fn ask(
+        method: &str,
+        url: &str,
+        body: Option<String>,
+        authorization: Option<String>,
+        milliseconds: u32,
+        most: u32,
+    ) -> Result<JsValue, JsValue>;
+}
 
 /// Calls over the network, with the keys for those who want one.
 pub(super) struct WorkerFetch {
@@ -49,60 +59,18 @@ impl WorkerFetch {
                 Some(authorization.map_err(|_| NoAnswer::Connection)?)
             }
         };
-        let call = || -> Result<(Request, AbortController), JsValue> {
-            let headers = Headers::new()?;
-            headers.set("Accept", "application/json")?;
-            let init = RequestInit::new();
-            init.set_method(method);
-            if let Some(body) = body {
-                headers.set("Content-Type", "application/json")?;
-                init.set_body(&body.into());
-            }
-            if let Some(authorization) = &authorization {
-                headers.set("Authorization", authorization)?;
-            }
-            init.set_headers(&headers);
-            Ok((Request::new_with_str_and_init(url, &init)?, AbortController::new()?))
-        };
-        let (request, abort) = call().map_err(|_| NoAnswer::Connection)?;
-        let options = RequestInit::new();
-        options.set_signal(Some(&abort.signal()));
-        if authorization.is_some() {
-            // A key is for the one it was given for, not for whom that one names.
-            options.set_redirect(RequestRedirect::Manual);
+        let milliseconds = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+        let said = ask(method, url, body, authorization, milliseconds, MAX_REPLY_BYTES).await;
+        let said = said.map_err(|_| NoAnswer::Connection)?;
+        if said.is_undefined() {
+            return Err(NoAnswer::Deadline);
         }
-        let reply = async {
-            let response = fetch(&js_sys::global(), &request, &options).await?;
-            let length = response.headers().get("Content-Length")?.and_then(|length| length.parse::<u64>().ok());
-            if length.is_some_and(|length| length > MAX_REPLY_BYTES) {
-                abort.abort();
-                return Err(JsValue::NULL);
-            }
-            let text = JsFuture::from(response.text()?).await?;
-            Ok(Reply { status: response.status(), body: text.as_string().unwrap_or_default() })
-        };
-        until(within, &abort, reply).await
+        let said: Array = said.unchecked_into();
+        reply(&said.get(0), &said.get(1)).ok_or(NoAnswer::Connection)
     }
 }
 
-/// Calls `fetch` of the runtime or of a service binding.
-pub(super) async fn fetch(fetcher: &JsValue, request: &Request, options: &RequestInit) -> Result<Response, JsValue> {
-    let function: Function = Reflect::get(fetcher, &"fetch".into())?.dyn_into()?;
-    let promise: Promise = function.call2(fetcher, request, options)?.dyn_into()?;
-    JsFuture::from(promise).await?.dyn_into()
-}
-
-/// The result of `work`, unless the time is over first; then the call is aborted.
-pub(super) async fn until<T>(
-    within: Duration,
-    abort: &AbortController,
-    work: impl Future<Output = Result<T, JsValue>>,
-) -> Result<T, NoAnswer> {
-    match select(pin!(work), pin!(Delay::from(within))).await {
-        Either::Left((result, _)) => result.map_err(|_| NoAnswer::Connection),
-        Either::Right(((), _)) => {
-            abort.abort();
-            Err(NoAnswer::Deadline)
-        }
-    }
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a status has three digits")]
+fn reply(status: &JsValue, body: &JsValue) -> Option<Reply> {
+    Some(Reply { status: status.as_f64()? as u16, body: body.as_string()? })
 }
