@@ -220,7 +220,7 @@ fn a_402_says_whose_key_claims() {
 }
 
 #[test]
-fn a_voucher_needs_no_facilitator_and_one_word_with_the_object_before_the_origin_and_one_after() {
+fn a_voucher_needs_no_facilitator_one_word_with_the_object_beside_the_origin_and_one_after() {
     let (world, mut client, offer) = opened();
     for _ in 0..5 {
         let (_, edits) = world.origins(&client.by_voucher(&offer));
@@ -245,23 +245,76 @@ fn a_voucher_needs_no_facilitator_and_one_word_with_the_object_before_the_origin
     assert!(forwarded.paid && key(&forwarded).len() == 64);
 }
 
+/// The origin is quicker than the channel, or slower.
+const WAITS: [u32; 2] = [0, 3];
+
 #[test]
 fn a_good_customers_origin_is_asked_while_the_channel_is_and_for_nothing_once_for_each_charge() {
     let mismatch = "invalid_batch_settlement_evm_cumulative_amount_mismatch";
-    let (world, client, offer) = opened();
-    // Another isolate has served the channel meanwhile: what is known here is out of date.
-    world.channels.borrow_mut().values_mut().for_each(|known| known.channel.charged_cumulative_amount = 2000.into());
-    refused(&world, &client.by_voucher(&offer), mismatch);
-    assert_eq!(world.calls(), ["origin /calls/1"], "its answer is dropped");
-    refused(&world, &client.by_voucher(&offer), mismatch);
-    assert_eq!(world.calls().len(), 1, "nobody works for whoever has not paid since");
-    let client = Client { charged: 2000, ..client };
-    world.origins(&client.by_voucher(&offer));
-    assert!(matches!(
-        world.channel_calls.borrow()[..],
-        [.., Command::Present(_), Command::Charge { .. }, Command::Delivered { .. }]
-    ));
-    assert_eq!(world.channels.borrow().values().next().unwrap().channel.charged_cumulative_amount, 3000.into());
+    for waits in WAITS {
+        let (world, client, offer) = opened();
+        world.origin_waits.set(waits);
+        // Another isolate has served the channel meanwhile: what is known here is out of date.
+        world
+            .channels
+            .borrow_mut()
+            .values_mut()
+            .for_each(|known| known.channel.charged_cumulative_amount = 2000.into());
+        refused(&world, &client.by_voucher(&offer), mismatch);
+        assert_eq!(world.calls(), ["origin /calls/1"], "its answer is dropped");
+        refused(&world, &client.by_voucher(&offer), mismatch);
+        assert_eq!(world.calls().len(), 1, "nobody works for whoever has not paid since");
+        let client = Client { charged: 2000, ..client };
+        world.origins(&client.by_voucher(&offer));
+        assert!(matches!(
+            world.channel_calls.borrow()[..],
+            [.., Command::Present(_), Command::Charge { .. }, Command::Delivered { .. }]
+        ));
+        assert_eq!(world.channels.borrow().values().next().unwrap().channel.charged_cumulative_amount, 3000.into());
+    }
+}
+
+#[test]
+fn the_origin_is_asked_once_whatever_the_channel_says_meanwhile() {
+    for waits in WAITS {
+        // What was not seen lately is looked at.
+        let (world, mut client, offer) = opened();
+        world.origin_waits.set(waits);
+        world.later(290);
+        world.origins(&client.by_voucher(&offer));
+        client.charged += 1000;
+        world.later(20);
+        world.verify.replace(vec![reply(200, &json!({"isValid": true, "extra": on_chain(1_000_000, 0)}))]);
+        forget_calls(&world);
+        world.origins(&client.by_voucher(&offer));
+        assert_eq!(world.calls(), ["origin /calls/1", "https://facilitator.example/verify"]);
+        // Another isolate has charged it, and its answer was lost.
+        let (mut world, client, offer) = opened();
+        world.origin_waits.set(waits);
+        let here = std::mem::take(&mut world.charged);
+        let request = client.by_voucher(&offer);
+        let Answer::Origins { edits: first, delivery: Some(ticket), .. } = world.serve(&request) else { panic!() };
+        common::now(ticket.delivered(&world, false)).unwrap();
+        world.charged = here;
+        forget_calls(&world);
+        let (_, again) = world.origins(&request);
+        assert_eq!(receipt(&again), receipt(&first));
+        assert_eq!(world.calls(), ["origin /calls/1"]);
+    }
+}
+
+#[test]
+fn what_cost_less_lets_nobody_begin_on_what_costs_more() {
+    for (used, said) in [(0, "0"), (999, "999")] {
+        let (mut world, client, offer) = opened();
+        world.origin = Ok(FakeAnswer { status: 200, headers: vec![("PAYMENT-SETTLEMENT", said)] });
+        world.origins(&client.by_voucher(&offer));
+        let client = Client { charged: 1000 + used, ..client };
+        forget_calls(&world);
+        world.channels_down_after.set(Some(0));
+        assert_eq!(world.ours(&client.by_voucher(&offer)).status, 503);
+        assert!(world.calls().is_empty(), "{used}");
+    }
 }
 
 #[test]
@@ -274,12 +327,13 @@ fn the_channel_is_asked_first_for_whatever_is_no_plain_next_voucher() {
     };
     let post = |request: FakeRequest| FakeRequest { method: "POST".to_owned(), ..request };
     let over = |max: u64| move |client: &Client, offer: &Value| client.by_voucher_over(offer, max);
-    let cases: [(Value, Asks); 5] = [
+    let cases: [(Value, Asks); 6] = [
         (document(), Box::new(move |client, offer| post(client.by_voucher(offer)))),
         (document(), Box::new(over(1000))),
         (document(), Box::new(over(1_001_000))),
         (changed("verify", json!("always")), Box::new(Client::by_voucher)),
         (changed("maxUnsettled", json!({"payer": 0})), Box::new(Client::by_voucher)),
+        (changed("settle", json!("upfront")), Box::new(Client::by_voucher)),
     ];
     for (document, request) in cases {
         let (world, client, offer) = opened();

@@ -14,7 +14,7 @@ use crate::{
 /// Longer answers are none: what we read takes a few hundred bytes, `/supported` and logs some thousands.
 const MAX_REPLY_BYTES: u32 = 1024 * 1024;
 
-#[wasm_bindgen(module = "/src/edge/fetch.js")]
+#[wasm_bindgen(module = "/src/edge/runtime.js")]
 extern "C" {
     /// Status and text; undefined when the time is over.
     #[wasm_bindgen(catch)]

@@ -7,7 +7,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{json, ports::NoAnswer};
 
-#[wasm_bindgen(module = "/src/edge/object.js")]
+#[wasm_bindgen(module = "/src/edge/runtime.js")]
 extern "C" {
     /// By the runtime's remote procedure calls: half the time of a request with a response.
     #[wasm_bindgen(catch)]

@@ -10,7 +10,7 @@ use worker::Delay;
 use super::request::IncomingRequest;
 use crate::ports::{Forward, HeaderEdits, NoAnswer, Origin, OriginAnswer};
 
-#[wasm_bindgen(module = "/src/edge/origin.js")]
+#[wasm_bindgen(module = "/src/edge/runtime.js")]
 extern "C" {
     /// The answer; undefined when the time is over.
     #[wasm_bindgen(catch)]
@@ -20,6 +20,7 @@ extern "C" {
         request: &Request,
         removed: &str,
         set: &str,
+        appended: &str,
         paid: bool,
         milliseconds: u32,
     ) -> Result<JsValue, JsValue>;
@@ -69,8 +70,8 @@ impl Origin for RequestOrigin<'_> {
             OriginSite::Url(_) | OriginSite::Dns => &global,
         };
         let milliseconds = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
-        let EditLines { removed, set, .. } = EditLines::of(&forward.edits);
-        let answer = send(fetcher, &url, self.request, &removed, &set, forward.paid, milliseconds).await;
+        let EditLines { removed, set, appended } = EditLines::of(&forward.edits);
+        let answer = send(fetcher, &url, self.request, &removed, &set, &appended, forward.paid, milliseconds).await;
         let answer = answer.map_err(|_| NoAnswer::Connection)?;
         if answer.is_undefined() {
             return Err(NoAnswer::Deadline);
@@ -84,7 +85,7 @@ impl Origin for RequestOrigin<'_> {
     }
 }
 
-/// Changes to headers, as `origin.js` takes them.
+/// Changes to headers, as `runtime.js` takes them.
 pub(super) struct EditLines {
     pub(super) removed: String,
     pub(super) set: String,

@@ -20,11 +20,11 @@ use crate::{
     ports::HeaderEdits,
 };
 
-#[wasm_bindgen(module = "/src/edge/origin.js")]
+#[wasm_bindgen(module = "/src/edge/runtime.js")]
 extern "C" {
     /// Fails for a status that no response may have, such as 999.
-    #[wasm_bindgen(catch, js_name = edited)]
-    fn with_headers(
+    #[wasm_bindgen(catch)]
+    fn edited(
         answer: &Response,
         body: Option<&ReadableStream>,
         removed: &str,
@@ -69,7 +69,7 @@ pub(super) fn to_response(
         Some((_, ticket, _)) if ticket.keeps_answer() => kept_answer::copied(&mut body, &fetched.headers()),
         _ => None,
     };
-    let response = edited(&fetched, body.as_ref(), &edits);
+    let response = with_edits(&fetched, body.as_ref(), &edits);
     if let Some((watched, ticket, ledger)) = watched {
         let sent = response.as_ref().ok().map(|response| (response.status(), response.headers()));
         context.wait_until(async move {
@@ -159,7 +159,7 @@ pub(super) fn edited_answer(answer: FetchedAnswer, edits: &HeaderEdits) -> Resul
         return Ok(fetched);
     }
     // A status that no response may have, such as 999.
-    edited(&fetched, fetched.body().as_ref(), edits).or_else(|_| our_response(&answer::origin_unreadable(edits)))
+    with_edits(&fetched, fetched.body().as_ref(), edits).or_else(|_| our_response(&answer::origin_unreadable(edits)))
 }
 
 pub(super) fn our_response(ours: &OurAnswer) -> Result<Response, JsValue> {
@@ -174,7 +174,7 @@ pub(super) fn our_response(ours: &OurAnswer) -> Result<Response, JsValue> {
     Response::new_with_opt_str_and_init(body, &init)
 }
 
-fn edited(fetched: &Response, body: Option<&ReadableStream>, edits: &HeaderEdits) -> Result<Response, JsValue> {
+fn with_edits(fetched: &Response, body: Option<&ReadableStream>, edits: &HeaderEdits) -> Result<Response, JsValue> {
     let EditLines { removed, set, appended } = EditLines::of(edits);
-    with_headers(fetched, body, &removed, &set, &appended)
+    edited(fetched, body, &removed, &set, &appended)
 }

@@ -171,7 +171,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return self.release(ticket.as_ref(), answer::facilitator_unreachable()).await.into();
         };
         match self.settle(&payment, None, ticket.as_ref(), table.facilitator_timeout(), purchase).await {
-            Ok(receipt) => self.deliver(ticket, (&receipt, self.host.now()), purchase, origin).await,
+            Ok(receipt) => self.deliver(ticket, (&receipt, self.host.now()), purchase, (origin, None)).await,
             Err(answer) => answer.into(),
         }
     }

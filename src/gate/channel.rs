@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use crate::{
     channels::{Asked, Command, Presentation, Reply},
     ports::{Clock, Counter, Fetch, Journal, Ledger, LedgerDown, NoAnswer, Origin, Request},
-    prices::{Inquiry, PriceTable, Verify},
+    prices::{Inquiry, PriceTable, Settle, Verify},
     schemes::{
         Refusal,
         batch_settlement::{self, ChannelFlaw, RECEIVER_AUTHORIZER},
@@ -148,7 +148,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     }
 
     /// Presents the payment to its channel. Where it is a good customer's, the origin is asked meanwhile: its answer,
-    /// good or bad, is nobody's before the channel has said yes.
+    /// good or bad, is nobody's before the channel has said yes. If it says no, nobody waits for the origin; what is under
+    /// way there ends with the request.
     async fn present_beside_origin<R: Request, O: Origin>(
         &self,
         crossing: &Crossing<'_, R>,
@@ -165,24 +166,25 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         };
         match select(pin!(asking), pin!(presenting)).await {
             Either::Left((answer, presenting)) => (presenting.await, Some(answer)),
-            Either::Right((reply @ Ok(Reply::Held { .. } | Reply::Unseen { .. }), asking)) => {
+            Either::Right((reply @ Ok(Reply::Held { .. } | Reply::Unseen { .. } | Reply::Owed { .. }), asking)) => {
                 (reply, Some(asking.await))
             }
             Either::Right((reply, _)) => (reply, None),
         }
     }
 
-    /// Whether the origin may begin before the channel has said yes.
+    /// Whether the origin may begin before the channel has said yes. What was known of the channel is forgotten with it,
+    /// whatever is wanted, until it has ended well.
     fn may_begin<R: Request>(&self, crossing: &Crossing<'_, R>, asked: &Asked) -> bool {
         let Crossing { purchase, checked, object, .. } = crossing;
         let (message, policy) = (checked.message(), purchase.challenge.quote().route.policy());
         let max = message.voucher.max_claimable_amount;
-        // Whatever is wanted: until it has ended well, nothing is known of the channel any more.
         let is_next = self.charged.take(object, max, checked.price(), self.host.now());
         is_next
             && *asked == Asked::Voucher
             && message.is_proven()
             && policy.verify != Verify::Always
+            && policy.settle != Settle::Upfront
             && policy.max_unsettled.payer > 0
             && purchase.visit.only_reads()
     }
@@ -204,7 +206,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Reply::Held { hold, .. } => self.serve_crossing(crossing, (asked, early), ticket(hold), origin).await,
             Reply::Owed { hold, receipt, since } => {
                 let receipt = crossing.receipt(&receipt);
-                self.deliver(Some(ticket(hold)), (&receipt, UnixTime(since)), &crossing.purchase, origin).await
+                self.deliver(Some(ticket(hold)), (&receipt, UnixTime(since)), &crossing.purchase, (origin, early)).await
             }
             Reply::Busy { retry_after } => answer::in_progress(retry_after).into(),
             Reply::Elsewhere => answer::bound_elsewhere().into(),

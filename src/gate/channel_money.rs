@@ -70,7 +70,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let charge = Command::Charge { hold: ticket.hold(), served, amount: used, deposited, ended: false };
         match ledger.channel(&crossing.object, charge).await {
             Ok(Reply::Charged(receipt)) => {
-                self.charged.keep(&crossing.object, &receipt.state, self.host.now());
+                self.charged.keep(&crossing.object, &receipt, self.host.now());
                 let receipt = crossing.receipt(&receipt);
                 // Nothing is owed where nothing was charged.
                 let ticket = (used > Uint256::ZERO || ticket.keeps_answer()).then_some(ticket);

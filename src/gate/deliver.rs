@@ -7,19 +7,23 @@ use crate::{
     x402::SettlementResponse,
 };
 
-use super::{Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, answer, purchase::Purchase};
+use super::{Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, answer, channel::Early, purchase::Purchase};
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
-    /// Asks the origin for what is paid already. If it fails, the content stays owed.
+    /// Asks the origin for what is paid already, where it was not asked `early`. If it fails, the content stays owed.
     pub(super) async fn deliver<R: Request, O: Origin>(
         &self,
         ticket: Option<Ticket>,
         (receipt, since): (&SettlementResponse, UnixTime),
         purchase: &Purchase<'_, R>,
-        origin: &O,
+        (origin, early): (&O, Option<Early<O>>),
     ) -> Answer<O::Answer> {
         let visit = purchase.visit;
-        let failed = match origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN).await {
+        let answer = match early {
+            Some(answer) => answer,
+            None => origin.send(paid_forward(visit.forward(), &purchase.paid), PAID_ORIGIN_WITHIN).await,
+        };
+        let failed = match answer {
             Ok(answer) if !self.is_free_of_charge(&answer, visit) => {
                 return self.paid_answer(answer, (receipt, Some(since)), ticket, purchase);
             }

@@ -15,6 +15,7 @@ pub mod wallet;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    future::poll_fn,
     ops::Deref,
     pin::pin,
     rc::Rc,
@@ -127,6 +128,8 @@ pub struct World {
     pub body: (Vec<&'static str>, Ended),
     /// Seconds that the origin takes.
     pub origin_takes: u64,
+    /// So often it is looked for in vain.
+    pub origin_waits: Cell<u32>,
     /// What happens elsewhere while the origin works.
     pub during_origin: Option<Box<dyn Fn(UnixTime)>>,
     pub forwarded: RefCell<Option<Forward>>,
@@ -306,6 +309,7 @@ impl World {
             origin: Ok(FakeAnswer { status: 200, headers: vec![] }),
             body: (vec![], Ended::Whole),
             origin_takes: 0,
+            origin_waits: Cell::new(0),
             during_origin: None,
             forwarded: RefCell::default(),
             with_ledger: true,
@@ -548,6 +552,8 @@ impl Origin for World {
     async fn send(&self, forward: Forward, _within: Duration) -> Result<FakeAnswer, NoAnswer> {
         self.calls.borrow_mut().push(format!("origin {}", forward.path_and_query));
         self.forwarded.replace(Some(forward));
+        let mut waits = 0..self.origin_waits.get();
+        poll_fn(|_| waits.next().map_or(Poll::Ready(()), |_| Poll::Pending)).await;
         self.later(self.origin_takes);
         if let Some(elsewhere) = &self.during_origin {
             elsewhere(self.outside.now());
