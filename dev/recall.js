@@ -5,6 +5,7 @@ import { holdsUntil, marks } from "./index.js";
 /** So much is remembered; then all is forgotten. */
 const MAX_SAID = 512;
 const MAX_KEY_LENGTH = 2048;
+export const MAX_SAID_LENGTH = 16 * 1024;
 
 const [PASS_HEADER, PASS_MARK, HTML] = marks().split("\n");
 
@@ -37,6 +38,12 @@ export function recalled(key, headers) {
   // An answer; for a person there is a page.
   if (typeof before.what === "object" && headers.get("accept")?.includes(HTML)) return;
   return before.what;
+}
+
+/** Forgets all: the module, or what it goes by, is another. */
+export function forget() {
+  said.clear();
+  until = 0;
 }
 
 /** Remembers what the module has just said, until it ends: where a request goes on to, or body and head of an answer. */

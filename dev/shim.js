@@ -4,10 +4,11 @@
 // (`reset_state_function`, `force_enable_abort_handler` in dev/bindgen). Objects of the dead one refuse to work.
 import { DurableObject } from "cloudflare:workers";
 import * as worker from "./index.js";
-import { keyOf, namesOf, recalled, remember } from "./recall.js";
+import { MAX_SAID_LENGTH, forget, keyOf, namesOf, recalled, remember } from "./recall.js";
 
 export default {
   fetch(request, env, context) {
+    if (env !== bindings) begin(env);
     const { headers, method, url } = request;
     const names = namesOf(headers);
     const key = keyOf(method, url, names, headers);
@@ -33,7 +34,7 @@ function done(said, key, url, request, env) {
     ends = Number(said.slice(1, end)) * 1000 || Infinity;
   }
   if (typeof what === "string") what = what[0] === "\n" ? what.slice(1) : parts(what);
-  if (again) remember(key, what, ends);
+  if (again && !(said.length > MAX_SAID_LENGTH)) remember(key, what, ends);
   return sent(what, url, request, env);
 }
 
@@ -43,8 +44,19 @@ function sent(what, url, request, env) {
   return relay(typeof what === "number" ? destination(url, what) : what, request, env);
 }
 
-/** The origin's scheme and host; empty where it is the site's own. An isolate's bindings do not change. */
-let origin;
+/** The bindings of the last request, and by them the origin's scheme and host; empty where it is the site's own. */
+let bindings, origin;
+
+/** Begins anew with these bindings: a deployment that changes nothing else may keep the isolates that are there. */
+function begin(env) {
+  if (bindings !== undefined) {
+    worker.awake();
+    worker.forgetBindings();
+    forget();
+    origin = undefined;
+  }
+  bindings = env;
+}
 
 /** Where a request goes on to whose path begins at `path` in its URL. */
 function destination(url, path) {
@@ -69,6 +81,7 @@ async function first(request, names, key, env, context) {
   const { url } = request;
   worker.awake();
   await worker.getReady(url, env, context);
+  forget();
   worker.awake();
   const said = worker.atOnce(request, names);
   return said === undefined ? whole(request, names, env, context) : done(said, key, url, request, env);

@@ -153,6 +153,20 @@ fn whatever_may_open_or_needs_more_goes_the_long_way() {
     assert!(!says(&FakeRequest::new("POST", "https://shop.example/paid/1")));
 }
 
+/// The runtime opens a WebSocket with GET, whatever the method was.
+#[test]
+fn whoever_asks_for_a_websocket_may_be_getting() {
+    let [world, ..] = worlds();
+    for method in ["GET", "POST", "PUT", "DELETE", "PROPFIND"] {
+        for name in ["Upgrade", "upgrade", "UPGRADE"] {
+            let request = FakeRequest::new(method, "https://shop.example/read/1").with(name, "websocket");
+            assert_eq!(world.ours(&request).status, 402, "{method} {name}");
+            world.origins(&FakeRequest::new(method, "https://shop.example/free").with(name, "websocket"));
+        }
+    }
+    world.origins(&FakeRequest::new("POST", "https://shop.example/read/1"));
+}
+
 /// What the pass of a shop's article opens in one step; `World::serve` holds each against the long way.
 #[test]
 fn a_pass_without_counted_uses_opens_at_once_and_whatever_is_in_doubt_goes_the_long_way() {

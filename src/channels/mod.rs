@@ -18,6 +18,7 @@ pub use alarm::{Due, on_alarm, told, wake};
 pub use claim::{Bringing, Claim, GATHER_SECONDS, Pending, RETRY_SECONDS, Till, till_name};
 pub use command::{Asked, ChannelState, Command, Presentation, Receipt, Reply, Served, VoucherState};
 pub use line::{ChannelLine, Move, MoveKind};
+pub use present::RETRY_AFTER_SECONDS;
 pub use rules::apply;
 pub use sight::{LOOK_SECONDS, Odd, Seen};
 

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A copy is worth sending again after this.
-const RETRY_AFTER_SECONDS: u32 = 2;
+pub const RETRY_AFTER_SECONDS: u32 = 2;
 /// The same charge buys its content again so often, where it never arrived whole.
 const MAX_GIVEN_AGAIN: u32 = 10;
 

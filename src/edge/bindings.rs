@@ -1,9 +1,6 @@
 //! Names of everything that `wrangler.toml` gives the Worker, and what happens without it.
 
-use std::{
-    cell::{OnceCell, RefCell},
-    rc::Rc,
-};
+use std::{cell::RefCell, rc::Rc};
 
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
@@ -112,8 +109,16 @@ thread_local! {
     static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
 }
 
+/// Forgets what the bindings said. A deployment that changes nothing else may go on with the isolates that are there: then
+/// they get another `env`.
+pub(super) fn forget() {
+    KNOWN.take();
+    PASSES.take();
+    CHANNEL_KEYS.take();
+}
+
 impl Known {
-    /// Keeps what was found: an isolate's bindings do not change.
+    /// Keeps what was found.
     pub(super) fn keep(bindings: &Bindings) {
         KNOWN.with_borrow_mut(|known| {
             known.get_or_insert_with(|| Self {
@@ -170,21 +175,22 @@ pub(super) fn credentials(env: &JsValue) -> Credentials {
     }
 }
 
+type PassKeys = Rc<Result<Keys, BadKeys>>;
+
 thread_local! {
-    /// The secret as it was when this isolate started: a change starts new ones.
-    static PASSES: Rc<OnceCell<Rc<Result<Keys, BadKeys>>>> = Rc::default();
+    /// What the secret says.
+    static PASSES: RefCell<Option<PassKeys>> = const { RefCell::new(None) };
 }
 
 /// The keys of passes, where they have been read and are good.
-pub(super) fn known_pass_keys() -> Option<Rc<Result<Keys, BadKeys>>> {
-    PASSES.with(|known| known.get().cloned()).filter(|keys| keys.is_ok())
+pub(super) fn known_pass_keys() -> Option<PassKeys> {
+    PASSES.with_borrow(Clone::clone).filter(|keys| keys.is_ok())
 }
 
 /// The keys of passes, read once. If there are none where they are needed, that is told once.
-pub(super) fn pass_keys(env: &JsValue, prices: &Snapshot) -> Rc<Result<Keys, BadKeys>> {
-    let known = PASSES.with(Rc::clone);
-    if let Some(keys) = known.get() {
-        return Rc::clone(keys);
+pub(super) fn pass_keys(env: &JsValue, prices: &Snapshot) -> PassKeys {
+    if let Some(keys) = PASSES.with_borrow(Clone::clone) {
+        return keys;
     }
     let text = Reflect::get(env, &PASS_KEYS.into()).ok().and_then(|value| value.as_string());
     let keys = Rc::new(match text.filter(|text| !text.is_empty()) {
@@ -197,31 +203,32 @@ pub(super) fn pass_keys(env: &JsValue, prices: &Snapshot) -> Rc<Result<Keys, Bad
         Err(BadKeys::Missing) if !sells => return keys,
         Err(error) => Host.fault(&format!("no passes are sold or accepted: {error}")),
     }
-    known.get_or_init(|| keys).clone()
+    PASSES.set(Some(Rc::clone(&keys)));
+    keys
 }
 
 /// The receiver's keys, or why there are none.
 pub(super) type ChannelKeys = Rc<Result<Vec<Signer>, BadKey>>;
 
 thread_local! {
-    /// The secret as it was when this isolate started.
-    static CHANNEL_KEYS: Rc<OnceCell<ChannelKeys>> = Rc::default();
+    /// What the secret says.
+    static CHANNEL_KEYS: RefCell<Option<ChannelKeys>> = const { RefCell::new(None) };
 }
 
 /// The receiver's keys, read once. One that cannot be read is told once.
 pub(super) fn channel_keys(env: &JsValue) -> ChannelKeys {
-    let known = CHANNEL_KEYS.with(Rc::clone);
-    let read = || {
-        let text = Reflect::get(env, &RECEIVER_AUTHORIZER_KEY.into()).ok().and_then(|value| value.as_string());
-        let text = text.unwrap_or_default();
-        let parts = text.split(|c: char| c.is_whitespace() || c == ',').filter(|part| !part.is_empty());
-        let keys: Result<Vec<Signer>, BadKey> = parts.map(Signer::from_hex).collect();
-        if let Err(error) = &keys {
-            Host.fault(&format!("nothing is sold by channel: {RECEIVER_AUTHORIZER_KEY}: {error}"));
-        }
-        Rc::new(keys)
-    };
-    Rc::clone(known.get_or_init(read))
+    if let Some(keys) = CHANNEL_KEYS.with_borrow(Clone::clone) {
+        return keys;
+    }
+    let text = Reflect::get(env, &RECEIVER_AUTHORIZER_KEY.into()).ok().and_then(|value| value.as_string());
+    let text = text.unwrap_or_default();
+    let parts = text.split(|c: char| c.is_whitespace() || c == ',').filter(|part| !part.is_empty());
+    let keys: ChannelKeys = Rc::new(parts.map(Signer::from_hex).collect());
+    if let Err(error) = &*keys {
+        Host.fault(&format!("nothing is sold by channel: {RECEIVER_AUTHORIZER_KEY}: {error}"));
+    }
+    CHANNEL_KEYS.set(Some(Rc::clone(&keys)));
+    keys
 }
 
 /// A developer's machine, or the Worker's own name at Cloudflare.

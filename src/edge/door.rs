@@ -9,7 +9,7 @@ use web_sys::Response;
 use worker::{Context, Env, worker_sys};
 
 use super::{
-    bindings::{Bindings, Known, known_pass_keys, pass_keys},
+    bindings::{self, Bindings, Known, known_pass_keys, pass_keys},
     host::Host,
     prices_kv,
     request::IncomingRequest,
@@ -31,6 +31,12 @@ thread_local! {
 #[wasm_bindgen]
 #[expect(clippy::missing_const_for_fn, reason = "wasm-bindgen exports none that are const")]
 pub fn awake() {}
+
+/// The bindings are others now.
+#[wasm_bindgen(js_name = forgetBindings)]
+pub fn forget_bindings() {
+    bindings::forget();
+}
 
 /// Whether this isolate has not read bindings and prices yet: [`get_ready`] first.
 #[wasm_bindgen(js_name = isNew)]
@@ -56,11 +62,11 @@ pub fn origin_url(url: &str) -> Option<String> {
 }
 
 /// Until when what [`at_once`] says now holds for others, as far as it says so: until prices are read anew. Milliseconds
-/// since 1970.
+/// since 1970; 0: for nobody.
 #[wasm_bindgen(js_name = holdsUntil)]
 #[expect(clippy::cast_precision_loss, reason = "milliseconds are far below 2^53")]
 pub fn holds_until() -> f64 {
-    prices_kv::fresh_until() as f64
+    prices_kv::fresh_until().unwrap_or(0) as f64
 }
 
 /// What a header with passes is called, what a cookie with passes has in it, and what the `Accept` has in it of whoever

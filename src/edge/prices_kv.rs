@@ -39,6 +39,8 @@ const MAX_LOGGED: usize = 20;
 #[derive(Clone)]
 struct Kept {
     read_at: u64,
+    /// Whether prices are being read: what is kept may change at any moment.
+    reading: bool,
     snapshot: Snapshot,
     /// The newest document in KV, and what is wrong with it.
     newest: Option<(String, Vec<Diagnosis>)>,
@@ -52,6 +54,7 @@ thread_local! {
     /// Values are kept, never futures: a request must not wait for another one's I/O.
     static KEPT: RefCell<Kept> = RefCell::new(Kept {
         read_at: 0,
+        reading: false,
         snapshot: Snapshot::unread(),
         newest: None,
         good: None,
@@ -70,7 +73,10 @@ pub(super) async fn current(env: &Env, spawn: impl FnOnce(LocalBoxFuture<'static
     }
     // Noted before the wait: requests that come meanwhile use what is kept. Only while KV may still answer,
     // since work that is cut off brings nothing.
-    KEPT.with_borrow_mut(|kept| kept.read_at = (now + READ_WITHIN_MILLIS).saturating_sub(KEEP_MILLIS));
+    KEPT.with_borrow_mut(|kept| {
+        kept.read_at = (now + READ_WITHIN_MILLIS).saturating_sub(KEEP_MILLIS);
+        kept.reading = true;
+    });
     let env = env.clone();
     if has_prices {
         spawn(Box::pin(async move { refresh(&env).await }));
@@ -86,9 +92,10 @@ pub(super) fn with_fresh<T>(work: impl FnOnce(&Snapshot) -> Option<T>) -> Option
     KEPT.with_borrow(|kept| (now.saturating_sub(kept.read_at) < KEEP_MILLIS).then(|| work(&kept.snapshot)).flatten())
 }
 
-/// Until when the prices that are kept are not read anew, and so do not change; milliseconds since 1970.
-pub(super) fn fresh_until() -> u64 {
-    KEPT.with_borrow(|kept| kept.read_at + KEEP_MILLIS)
+/// Until when the prices that are kept are not read anew, and so do not change; milliseconds since 1970. Nothing while they
+/// are being read.
+pub(super) fn fresh_until() -> Option<u64> {
+    KEPT.with_borrow(|kept| (!kept.reading).then_some(kept.read_at + KEEP_MILLIS))
 }
 
 /// Does something with the prices that are kept, however old.
@@ -101,7 +108,7 @@ async fn refresh(env: &Env) {
     let before = KEPT.with_borrow(Clone::clone);
     let history = price_history(env.unchecked_ref());
     let mut next = before.after(document, history.as_ref()).await;
-    next.read_at = Date::now().as_millis();
+    (next.read_at, next.reading) = (Date::now().as_millis(), false);
     KEPT.with_borrow_mut(|kept| *kept = next);
 }
 

@@ -9,7 +9,7 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 
 use crate::{
-    channels::{Asked, Command, Presentation, Reply},
+    channels::{Asked, Command, Presentation, RETRY_AFTER_SECONDS, Reply},
     ports::{Clock, Counter, Fetch, Journal, Ledger, LedgerDown, NoAnswer, Origin, Request},
     prices::{Inquiry, PriceTable, Settle, Verify},
     schemes::{
@@ -24,6 +24,7 @@ use super::{
     Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, Visit,
     accepted::candidates,
     answer::{self, Challenge},
+    charged::First,
     crossing::Crossing,
     naming::{Named, Naming},
     terms::is_by_channel,
@@ -156,13 +157,19 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         asked: &Asked,
         origin: &O,
     ) -> (Result<Reply, LedgerDown>, Option<Early<O>>) {
-        if !self.may_begin(crossing, asked) {
-            return (self.present(crossing, None).await, None);
+        match self.first(crossing, asked) {
+            First::Origin => {}
+            First::Channel => return (self.present(crossing, None).await, None),
+            // As the channel will say in a moment.
+            First::Begun => return (Ok(Reply::Busy { retry_after: RETRY_AFTER_SECONDS }), None),
+            First::Busy => return (Ok(Reply::Refused { flaw: ChannelFlaw::ChannelBusy, known: None }), None),
         }
         let asking = origin.send(crossing.purchase.forward(true), PAID_ORIGIN_WITHIN);
         let presenting = async {
             origin.under_way().await;
-            self.present(crossing, None).await
+            let reply = self.present(crossing, None).await;
+            self.charged.presented(&crossing.object);
+            reply
         };
         match select(pin!(asking), pin!(presenting)).await {
             Either::Left((answer, presenting)) => (presenting.await, Some(answer)),
@@ -173,20 +180,18 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         }
     }
 
-    /// Whether the origin may begin before the channel has said yes. What was known of the channel is forgotten with it,
-    /// whatever is wanted, until it has ended well.
-    fn may_begin<R: Request>(&self, crossing: &Crossing<'_, R>, asked: &Asked) -> bool {
-        let Crossing { purchase, checked, object, .. } = crossing;
+    /// Which comes first, the channel or the origin.
+    fn first<R: Request>(&self, crossing: &Crossing<'_, R>, asked: &Asked) -> First {
+        let Crossing { purchase, checked, object, request, .. } = crossing;
         let (message, policy) = (checked.message(), purchase.challenge.quote().route.policy());
-        let max = message.voucher.max_claimable_amount;
-        let is_next = self.charged.take(object, max, checked.price(), self.host.now());
-        is_next
-            && *asked == Asked::Voucher
+        let plain = *asked == Asked::Voucher
             && message.is_proven()
             && policy.verify != Verify::Always
             && policy.settle != Settle::Upfront
             && policy.max_unsettled.payer > 0
-            && purchase.visit.only_reads()
+            && purchase.visit.only_reads();
+        let voucher = (message.voucher.max_claimable_amount, checked.price(), request.as_str());
+        self.charged.first(object, voucher, plain, self.host.now())
     }
 
     /// What the channel says of the payment.

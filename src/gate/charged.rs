@@ -11,39 +11,85 @@ const KEPT_SECONDS: u64 = 300;
 /// Channels that are remembered at most; with more, all are forgotten.
 const MAX_CHANNELS: usize = 1000;
 
-/// By the channel's object, what it said with the last charge.
-#[derive(Debug, Default)]
-pub struct ChargedChannels(RefCell<BTreeMap<String, Charge>>);
+/// A request that was begun and never presented is given up after this.
+const BEGUN_SECONDS: u64 = 10;
 
+/// By the channel's object, what is known of it here.
+#[derive(Debug, Default)]
+pub struct ChargedChannels(RefCell<BTreeMap<String, (Known, UnixTime)>>);
+
+/// What is known until a time.
 #[derive(Debug)]
-struct Charge {
-    receipt: Receipt,
-    /// Until then it counts; Unix seconds.
-    until: u64,
+enum Known {
+    /// What it said with the last charge.
+    Charged(Receipt),
+    /// The origin works for this voucher and request, and the channel has not been told yet.
+    Begun(Uint256, String),
+}
+
+/// What comes first for a voucher.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// The channel.
+    Channel,
+    /// The origin: [`ChargedChannels::presented`] has to follow.
+    Origin,
+    /// Nothing: the origin has begun to work for this very request.
+    Begun,
+    /// Nothing: it has for another one of the channel.
+    Busy,
 }
 
 impl ChargedChannels {
     /// A voucher of this channel was charged.
     pub(super) fn keep(&self, object: &str, receipt: &Receipt, now: UnixTime) {
+        self.know(object, Known::Charged(receipt.clone()), now.plus(KEPT_SECONDS), now);
+    }
+
+    /// What comes first for a voucher over `max` and this request. Where it is `plain` and the next one, good as far as is
+    /// known here, the origin: once for each charge, and for a price that is not above it, so that who makes the origin work
+    /// for nothing has paid as much before. Whatever comes, the charge is forgotten with it.
+    pub(super) fn first(
+        &self,
+        object: &str,
+        (max, price, request): (Uint256, Uint256, &str),
+        plain: bool,
+        now: UnixTime,
+    ) -> First {
+        let known = self.0.borrow_mut().remove(object).filter(|(_, until)| now < *until);
+        match known {
+            None => First::Channel,
+            Some((Known::Begun(begun, by), until)) => {
+                let is_it = begun == max && by == request;
+                self.know(object, Known::Begun(begun, by), until, now);
+                if is_it { First::Begun } else { First::Busy }
+            }
+            Some((Known::Charged(Receipt { charged, state, .. }), _)) => {
+                let next = state.charged_cumulative_amount.checked_add(price);
+                let is_next = next == Some(max) && max <= state.balance && state.withdraw_requested_at == 0;
+                if !(plain && is_next && price <= charged) {
+                    return First::Channel;
+                }
+                self.know(object, Known::Begun(max, request.to_owned()), now.plus(BEGUN_SECONDS), now);
+                First::Origin
+            }
+        }
+    }
+
+    /// The channel has been told of what was begun.
+    pub(super) fn presented(&self, object: &str) {
+        self.0.borrow_mut().remove(object);
+    }
+
+    fn know(&self, object: &str, known: Known, until: UnixTime, now: UnixTime) {
         let mut channels = self.0.borrow_mut();
         if channels.len() >= MAX_CHANNELS {
-            channels.retain(|_, charge| now.0 < charge.until);
+            channels.retain(|_, (_, until)| now < *until);
         }
         if channels.len() >= MAX_CHANNELS {
             channels.clear();
         }
-        channels.insert(object.to_owned(), Charge { receipt: receipt.clone(), until: now.plus(KEPT_SECONDS).0 });
-    }
-
-    /// Whether a voucher over `max` is the next one, and good as far as is known here. What is remembered is forgotten
-    /// with it, so that it is true once for each charge, and for a price that is not above it: who makes the origin work
-    /// for nothing has paid as much before.
-    pub(super) fn take(&self, object: &str, max: Uint256, price: Uint256, now: UnixTime) -> bool {
-        self.0.borrow_mut().remove(object).is_some_and(|Charge { receipt: Receipt { charged, state, .. }, until }| {
-            let next = state.charged_cumulative_amount.checked_add(price);
-            let is_next = next == Some(max) && max <= state.balance && state.withdraw_requested_at == 0;
-            is_next && price <= charged && now.0 < until
-        })
+        channels.insert(object.to_owned(), (known, until));
     }
 }
 
@@ -70,18 +116,31 @@ mod tests {
     fn a_charge_speaks_once_for_the_next_voucher_and_for_no_other() {
         let channels = ChargedChannels::default();
         let kept = |in_all, withdrawn| channels.keep("a", &receipt(10, in_all, withdrawn), NOW);
-        let take = |max: u64, now| channels.take("a", max.into(), 10.into(), now);
-        assert!(!take(10, NOW), "nothing was charged");
+        let first = |max: u64, plain, now| channels.first("a", (max.into(), 10.into(), "r"), plain, now);
+        assert_eq!(first(10, true, NOW), First::Channel, "nothing was charged");
         kept(50, 0);
-        assert!(!channels.take("b", 60.into(), 10.into(), NOW) && take(60, NOW) && !take(60, NOW), "once");
-        for (charged, withdrawn, max, now) in
-            [(50, 0, 50, NOW), (50, 0, 70, NOW), (95, 0, 105, NOW), (50, 1, 60, NOW), (50, 0, 60, UnixTime(1300))]
-        {
-            kept(charged, withdrawn);
-            assert!(!take(max, now), "{charged} {withdrawn} {max} {now:?}");
+        assert_eq!(channels.first("b", (60.into(), 10.into(), "r"), true, NOW), First::Channel);
+        assert_eq!(first(60, true, NOW), First::Origin);
+        assert_eq!((first(60, true, NOW), first(70, true, NOW)), (First::Begun, First::Busy));
+        assert_eq!(channels.first("a", (60.into(), 10.into(), "other"), false, NOW), First::Busy);
+        channels.presented("a");
+        assert_eq!(first(60, true, NOW), First::Channel, "once");
+        for (in_all, withdrawn, max, plain, now) in [
+            (50, 0, 50, true, NOW),
+            (50, 0, 70, true, NOW),
+            (95, 0, 105, true, NOW),
+            (50, 1, 60, true, NOW),
+            (50, 0, 60, false, NOW),
+            (50, 0, 60, true, UnixTime(1300)),
+        ] {
+            kept(in_all, withdrawn);
+            assert_eq!(first(max, plain, now), First::Channel, "{in_all} {withdrawn} {max} {plain} {now:?}");
+            assert_eq!(first(60, true, NOW), First::Channel, "it is forgotten");
         }
         channels.keep("a", &receipt(9, 50, 0), NOW);
-        assert!(!take(60, NOW), "it costs more than what was charged");
+        assert_eq!(first(60, true, NOW), First::Channel, "it costs more than what was charged");
+        kept(50, 0);
+        assert_eq!((first(60, true, NOW), first(60, true, NOW.plus(10))), (First::Origin, First::Channel), "given up");
     }
 
     #[test]

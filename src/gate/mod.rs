@@ -399,7 +399,12 @@ impl<'a, R: Request> Visit<'a, R> {
 /// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
 pub fn methods_of(request: &impl Request, target: &Target<'_>, method: &Method) -> Methods {
     let overrides = |name: &str| METHOD_OVERRIDES.iter().any(|known| reads_as(name, known));
-    if target.overrides_method() || request.header_names().any(overrides) { Methods::Any } else { method.readings() }
+    if target.overrides_method() || request.header_names().any(overrides) {
+        return Methods::Any;
+    }
+    // workerd opens a WebSocket with GET, whatever the method was; the origin may answer it as any other GET.
+    let upgrades = request.header_names().any(|name| reads_as(name, "Upgrade"));
+    if upgrades { method.readings().or_get() } else { method.readings() }
 }
 
 /// The request's headers, as prices see them.

@@ -44,6 +44,20 @@ impl Method {
     }
 }
 
+impl Methods {
+    /// The same, or GET.
+    #[must_use]
+    pub fn or_get(self) -> Self {
+        match self {
+            Self::These(mut methods) if !methods.contains(&Method::get()) => {
+                methods.push(Method::get());
+                Self::These(methods)
+            }
+            other => other,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
