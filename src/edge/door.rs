@@ -16,9 +16,7 @@ use super::{
     serve,
 };
 use crate::{
-    gate::{AtHand, AtOnce, OurAnswer, Prepared, Said, at_once as gate_at_once},
-    page::HTML,
-    passes::{PASS_HEADER, PASS_MARK},
+    gate::{AtHand, AtOnce, MARKS, OurAnswer, Prepared, Said, at_once as gate_at_once},
     ports::{Clock, Forward, Journal, Request as _},
 };
 
@@ -69,11 +67,10 @@ pub fn holds_until() -> f64 {
     prices_kv::fresh_until().unwrap_or(0) as f64
 }
 
-/// What a header with passes is called, what a cookie with passes has in it, and what the `Accept` has in it of whoever
-/// gets another answer; a line each.
+/// [`MARKS`], a line each, header names in lower case.
 #[wasm_bindgen]
 pub fn marks() -> String {
-    [&*PASS_HEADER.to_ascii_lowercase(), PASS_MARK, HTML].join("\n")
+    MARKS.join("\n").to_ascii_lowercase()
 }
 
 /// What can be said at once; `names` are those of the request's headers, a line each. Undefined: call [`fetch`]. A number:

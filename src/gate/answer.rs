@@ -125,7 +125,11 @@ impl<'a> Challenge<'a> {
 
     /// The same, as the client wants to read it.
     pub(super) fn asked_by(self, request: &impl Request) -> Self {
-        Self { head_only: request.method().eq_ignore_ascii_case("HEAD"), html: page::is_wanted(request), ..self }
+        Self {
+            head_only: request.method().eq_ignore_ascii_case("HEAD"),
+            html: page::is_wanted(|name, text| request.mentions(name, text)),
+            ..self
+        }
     }
 
     /// The challenge for this resource, in JSON; its offers as the owner wrote them, without a facilitator's word.

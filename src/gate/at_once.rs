@@ -123,7 +123,8 @@ fn decide(request: &impl Request, at_hand: &AtHand<'_>) -> Option<AtOnce> {
         return None;
     }
     let public_url = visit.public_url();
-    let version = prices.version().filter(|_| !page::is_wanted(request));
+    let wants_page = page::is_wanted(|name, text| request.mentions(name, text));
+    let version = prices.version().filter(|_| !wants_page);
     let head_only = method.as_str() == "HEAD";
     let prepared =
         version.and_then(|version| prepared.unpaid(version, &quote, &target, public_url, identifiers, head_only));

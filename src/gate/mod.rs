@@ -61,6 +61,7 @@ pub use prepared::Prepared;
 pub use runs::UnprovenRuns;
 pub use ticket::Ticket;
 pub use usual::{UsualEdits, usual_pass_edits};
+pub use witness::MARKS;
 
 /// The paywall, for one request.
 #[derive(Debug)]

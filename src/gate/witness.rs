@@ -9,6 +9,10 @@ use crate::{
     ports::Request,
 };
 
+/// What tells requests apart that differ in nothing else: the header with passes, what a cookie with passes has in it, and
+/// what the `Accept` has in it of whoever may get a page.
+pub const MARKS: [&str; 3] = [PASS_HEADER, PASS_MARK, HTML];
+
 /// A request that notes what it is asked for.
 ///
 /// Requests are alike that have the same method, URL, names of headers, and passes: the value of [`PASS_HEADER`], and of a

@@ -2,7 +2,6 @@
 
 use crate::{
     money::known_asset,
-    ports::Request,
     schemes::upto,
     x402::{PaymentRequirements, ResourceInfo},
 };
@@ -17,9 +16,10 @@ pub const CONTENT_SECURITY_POLICY: &str =
 /// In the `Accept` of whoever can show the page.
 pub const HTML: &str = "text/html";
 
-/// Whether the client is a browser with a person before it, by the official packages' rule.
-pub fn is_wanted(request: &impl Request) -> bool {
-    request.mentions("Accept", HTML) && request.mentions("User-Agent", "Mozilla")
+/// Whether the client is a browser with a person before it, by the official packages' rule; `mentions` says whether there
+/// is a header with a text in it.
+pub fn is_wanted(mentions: impl Fn(&str, &str) -> bool) -> bool {
+    mentions("Accept", HTML) && mentions("User-Agent", "Mozilla")
 }
 
 /// The page for these offers.
