@@ -3,9 +3,13 @@
 use std::{cell::OnceCell, time::Duration};
 
 use js_sys::Array;
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue};
 
-use super::{bindings::credentials, sign::authorization};
+use super::{
+    bindings::credentials,
+    runtime::{ask, in_time, milliseconds},
+    sign::authorization,
+};
 use crate::{
     facilitator::Credentials,
     ports::{Fetch, NoAnswer, Reply},
@@ -13,20 +17,6 @@ use crate::{
 
 /// Longer answers are none: what we read takes a few hundred bytes, `/supported` and logs some thousands.
 const MAX_REPLY_BYTES: u32 = 1024 * 1024;
-
-#[wasm_bindgen(module = "/src/edge/runtime.js")]
-extern "C" {
-    /// Status and text; undefined when the time is over.
-    #[wasm_bindgen(catch)]
-    async fn ask(
-        method: &str,
-        url: &str,
-        body: Option<String>,
-        authorization: Option<String>,
-        milliseconds: u32,
-        most: u32,
-    ) -> Result<JsValue, JsValue>;
-}
 
 /// Calls over the network, with the keys for those who want one.
 pub(super) struct WorkerFetch {
@@ -59,13 +49,8 @@ impl WorkerFetch {
                 Some(authorization.map_err(|_| NoAnswer::Connection)?)
             }
         };
-        let milliseconds = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
-        let said = ask(method, url, body, authorization, milliseconds, MAX_REPLY_BYTES).await;
-        let said = said.map_err(|_| NoAnswer::Connection)?;
-        if said.is_undefined() {
-            return Err(NoAnswer::Deadline);
-        }
-        let said: Array = said.unchecked_into();
+        let said = ask(method, url, body, authorization, milliseconds(within), MAX_REPLY_BYTES).await;
+        let said: Array = in_time(said)?.unchecked_into();
         reply(&said.get(0), &said.get(1)).ok_or(NoAnswer::Connection)
     }
 }

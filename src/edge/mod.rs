@@ -25,6 +25,7 @@ mod quota_object;
 mod relay;
 mod request;
 mod response;
+mod runtime;
 mod sign;
 mod sqlite;
 

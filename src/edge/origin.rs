@@ -3,28 +3,15 @@
 use std::time::Duration;
 
 use js_sys::{Object, Reflect};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Request, Response};
 use worker::Delay;
 
-use super::request::IncomingRequest;
-use crate::ports::{Forward, HeaderEdits, NoAnswer, Origin, OriginAnswer};
-
-#[wasm_bindgen(module = "/src/edge/runtime.js")]
-extern "C" {
-    /// The answer; undefined when the time is over.
-    #[wasm_bindgen(catch)]
-    async fn send(
-        fetcher: &JsValue,
-        url: &str,
-        request: &Request,
-        removed: &str,
-        set: &str,
-        appended: &str,
-        paid: bool,
-        milliseconds: u32,
-    ) -> Result<JsValue, JsValue>;
-}
+use super::{
+    request::IncomingRequest,
+    runtime::{EditLines, in_time, milliseconds, send},
+};
+use crate::ports::{Forward, NoAnswer, Origin, OriginAnswer};
 
 /// Which site is behind the paywall.
 pub(super) enum OriginSite {
@@ -69,35 +56,15 @@ impl Origin for RequestOrigin<'_> {
             OriginSite::Service(service) => service,
             OriginSite::Url(_) | OriginSite::Dns => &global,
         };
-        let milliseconds = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
         let EditLines { removed, set, appended } = EditLines::of(&forward.edits);
-        let answer = send(fetcher, &url, self.request, &removed, &set, &appended, forward.paid, milliseconds).await;
-        let answer = answer.map_err(|_| NoAnswer::Connection)?;
-        if answer.is_undefined() {
-            return Err(NoAnswer::Deadline);
-        }
-        answer.dyn_into().ok().and_then(FetchedAnswer::new).ok_or(NoAnswer::Connection)
+        let within = milliseconds(within);
+        let answer = send(fetcher, &url, self.request, &removed, &set, &appended, forward.paid, within).await;
+        in_time(answer)?.dyn_into().ok().and_then(FetchedAnswer::new).ok_or(NoAnswer::Connection)
     }
 
     /// The runtime writes when nothing else is to be done.
     async fn under_way(&self) {
         Delay::from(Duration::ZERO).await;
-    }
-}
-
-/// Changes to headers, as `runtime.js` takes them.
-pub(super) struct EditLines {
-    pub(super) removed: String,
-    pub(super) set: String,
-    pub(super) appended: String,
-}
-
-impl EditLines {
-    pub(super) fn of(edits: &HeaderEdits) -> Self {
-        let lines = |pairs: &[(&str, String)]| {
-            pairs.iter().flat_map(|(name, value)| [*name, value]).collect::<Vec<_>>().join("\n")
-        };
-        Self { removed: edits.remove.join("\n"), set: lines(&edits.set), appended: lines(&edits.append) }
     }
 }
 

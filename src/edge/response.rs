@@ -4,7 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use futures_util::future::{Either, join, select};
 use js_sys::{Promise, Reflect};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, ReadableStream, Response, ResponseInit, WritableStream};
 use worker::{Context, Delay};
@@ -13,28 +13,13 @@ use super::{
     kept_answer,
     ledger_stub::LedgerStub,
     metered::metered,
-    origin::{EditLines, FetchedAnswer},
+    origin::FetchedAnswer,
+    runtime::{EditLines, edited, pipe},
 };
 use crate::{
     gate::{Answer, OurAnswer, Ticket, answer},
     ports::HeaderEdits,
 };
-
-#[wasm_bindgen(module = "/src/edge/runtime.js")]
-extern "C" {
-    /// Fails for a status that no response may have, such as 999.
-    #[wasm_bindgen(catch)]
-    fn edited(
-        answer: &Response,
-        body: Option<&ReadableStream>,
-        removed: &str,
-        set: &str,
-        appended: &str,
-    ) -> Result<Response, JsValue>;
-
-    #[wasm_bindgen(catch)]
-    fn pipe(answer: &Response) -> Result<JsValue, JsValue>;
-}
 
 /// The response to return. An origin's body stays the runtime's stream: it never passes through WebAssembly.
 pub(super) fn to_response(
