@@ -32,12 +32,13 @@ pub fn presented<'a>(header: Option<&'a str>, cookie: Option<&'a str>) -> Vec<&'
 }
 
 /// A `Cookie` header without our passes, the others untouched; empty where nothing is left. As it came where there is
-/// no pass.
+/// no pass. Where one stands that nobody reads as a pass, as behind a blank, the cookie around it is left out.
 pub fn without_passes(cookie: &str) -> Cow<'_, str> {
-    if !cookie.contains(PASS_COOKIE) || parts(cookie).all(|part| part.is_err()) {
+    if named(cookie).next().is_none() {
         return Cow::Borrowed(cookie);
     }
-    let others: Vec<&str> = parts(cookie).filter_map(Result::err).filter(|part| !part.trim().is_empty()).collect();
+    let others = parts(cookie).filter_map(Result::err).filter(|part| !part.trim().is_empty());
+    let others: Vec<&str> = others.filter(|part| named(part).next().is_none()).collect();
     let rest = others.join(";");
     Cow::Owned(rest.trim_start().to_owned())
 }
@@ -65,11 +66,19 @@ fn parts(cookie: &str) -> impl Iterator<Item = Result<&str, &str>> {
     })
 }
 
-/// Where a cookie of ours begins: at the start, or behind a comma, and with its `=`.
+/// Where a cookie of ours begins: at the start, or behind a comma.
 fn ours_begins(text: &str) -> Option<usize> {
-    text.match_indices(PASS_COOKIE).map(|(at, _)| at).find(|at| {
-        let (before, after) = (text[..*at].trim_end(), text[at + PASS_COOKIE.len()..].trim_start());
-        (before.is_empty() || before.ends_with(',')) && after.starts_with('=')
+    named(text).find(|at| {
+        let before = text[..*at].trim_end();
+        before.is_empty() || before.ends_with(',')
+    })
+}
+
+/// Where our name stands with its `=`, and is not the end of a longer one.
+fn named(text: &str) -> impl Iterator<Item = usize> {
+    text.match_indices(PASS_COOKIE).map(|(at, _)| at).filter(|at| {
+        let longer = text[..*at].ends_with(|character: char| character.is_ascii_alphanumeric() || "_-".contains(character));
+        !longer && text[at + PASS_COOKIE.len()..].trim_start().starts_with('=')
     })
 }
 
@@ -126,6 +135,11 @@ mod tests {
             ("a=1, __Host-x402-pass=x, b=2", "a=1;b=2"),
             ("__Host-x402-pass = x.y.z ; a=1", "a=1"),
             ("my__Host-x402-pass=x", "my__Host-x402-pass=x"),
+            ("allowed=__Host-x402-pass|theme; a=1", "allowed=__Host-x402-pass|theme; a=1"),
+            ("__Host-x402-pass=x, a=1 __Host-x402-pass=y; b=2", "b=2"),
+            ("a=1 __Host-x402-pass=x; b=2", "b=2"),
+            ("a=\"__Host-x402-pass=x\"; b=2", "b=2"),
+            ("__Host-x402-pass=\"x __Host-x402-pass=y\"; b=2", "b=2"),
         ] {
             assert_eq!(without_passes(before), after, "{before}");
         }
