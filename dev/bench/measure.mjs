@@ -14,8 +14,8 @@ import { prices } from "./rows/prices.mjs";
 import { throughput } from "./rows/throughput.mjs";
 import { WORKERD_VERSION } from "./runtime.mjs";
 
-const FULL = { vouchers: 1_000, rounds: 9, milliseconds: 1500, alone: 500, samples: 9, repeats: 11, times: 320, lookups: 20_000, starts: 9 };
-const QUICK = { vouchers: 200, rounds: 3, milliseconds: 250, alone: 100, samples: 2, repeats: 3, times: 48, lookups: 2_000, starts: 2 };
+const FULL = { vouchers: 1_000, rounds: 9, milliseconds: 1500, alone: 500, samples: 9, repeats: 11, times: 320, lookups: 20_000, starts: 9, processes: 3 };
+const QUICK = { vouchers: 200, rounds: 3, milliseconds: 250, alone: 100, samples: 2, repeats: 3, times: 48, lookups: 2_000, starts: 2, processes: 2 };
 const CONNECTIONS = 8;
 
 const PASS_ROW = { key: "pass", title: "repeat with a pass", route: { pass: { ttl: 3600 } } };
@@ -42,33 +42,43 @@ export async function measure({ drill, quick, say }) {
     const byChannel = channelRows();
     const { taken, refused } = await acceptedRows(origin, facilitator, [...PAID_ROWS, PASS_ROW, ...byChannel]);
     const prices_ = document(facilitator.url, taken);
-    const [gate, usual, plain] = [
-      await part(ours(origin.url, prices_)), await part(hono(origin.url, facilitator.url)), await part(proxy(origin.url)),
-    ];
+    const several = async (start) => {
+      const started = [];
+      while (started.length < much.processes) started.push(await part(start()));
+      return started;
+    };
+    const gates = await several(() => ours(origin.url, prices_));
+    const usuals = await several(() => hono(origin.url, facilitator.url));
+    const plains = await several(() => proxy(origin.url));
+    const [[gate], [usual], [plain]] = [gates, usuals, plains];
     // The official middleware asks its facilitator within the first request, whatever that is for. workerd drops what a
     // request leaves unfinished and lets no other request wait for it, so the first one is priced, and alone.
-    for (const worker of [usual, gate]) await (await fetch(`${worker.url}/paid/item`)).text();
+    for (const worker of [...usuals, ...gates]) await (await fetch(`${worker.url}/paid/item`)).text();
     for (const name of refused) say(`left out: ${name} (this Worker's price document does not know it)`);
 
-    const at = (worker, name, path, status, headers) => ({ name, port: worker.port, pid: worker.pid, path, status, headers });
     const race = (contenders, connections, milliseconds) => throughput({ load, contenders, rounds: much.rounds, milliseconds, connections });
 
     say("Free paths");
     const freely = [
-      { name: "direct", port: origin.port, path: "/free/page", status: 200 },
-      at(plain, "proxy", "/free/page", 200), at(usual, "hono", "/free/page", 200), at(gate, "ours", "/free/page", 200),
-    ];
+      { name: "direct", workers: [{ port: origin.port }] }, { name: "proxy", workers: plains },
+      { name: "hono", workers: usuals }, { name: "ours", workers: gates },
+    ].map((contender) => ({ ...contender, path: "/free/page", status: 200 }));
     const free = await race(freely, CONNECTIONS, much.milliseconds);
     const freeAlone = await race(freely, 1, much.alone);
 
     say("402 answers");
-    const unpaid = await race([at(usual, "hono", "/paid/item", 402), at(gate, "ours", "/paid/item", 402)], CONNECTIONS, much.milliseconds);
+    const unpaidly = [{ name: "hono", workers: usuals }, { name: "ours", workers: gates }];
+    const unpaid = await race(unpaidly.map((contender) => ({ ...contender, path: "/paid/item", status: 402 })), CONNECTIONS, much.milliseconds);
 
     let pass;
     if (taken.includes(PASS_ROW)) {
       say("Repeats with a pass");
-      const header = await buyPass(chain, `${gate.url}/pass/item`);
-      pass = await race([at(gate, "free", "/free/page", 200), at(gate, "pass", "/pass/item", 200, { "x-402-pass": header })], CONNECTIONS, much.milliseconds);
+      const holders = [];
+      for (const { port, pid, url } of gates) holders.push({ port, pid, headers: { "x-402-pass": await buyPass(chain, `${url}/pass/item`) } });
+      const opened = [
+        { name: "free", workers: gates, path: "/free/page", status: 200 }, { name: "pass", workers: holders, path: "/pass/item", status: 200 },
+      ];
+      pass = await race(opened, CONNECTIONS, much.milliseconds);
     }
 
     say("Payments");
@@ -93,7 +103,7 @@ export async function measure({ drill, quick, say }) {
 
     say("Memory");
     const memory = await memoryRows({ chain, gate, usual, plain });
-    for (const worker of [gate, usual, plain]) await worker.stop();
+    for (const worker of [...gates, ...usuals, ...plains]) await worker.stop();
 
     say("Edge checks and price tables");
     const payer = await newPayer(chain);

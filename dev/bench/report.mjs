@@ -24,7 +24,7 @@ function sections(results, svg) {
     [
       `${when.slice(0, 10)}, ${machine.processors} × ${machine.model}, ${machine.memory}, ${machine.system}, workerd ${machine.workerd}, Node.js ${machine.node}.`,
       `Everything on this one machine: load generator, site, chain, facilitator and Workers share its processors. Medians of ${much.rounds} rounds in turns;`,
-      "ratios are medians of the ratios of each round.",
+      `ratios are medians of the ratios of each round. What is counted per second is spread over ${much.processes} processes of each Worker.`,
       ...(quick ? ["**A quick run: the figures mean little.**"] : []),
     ].join("\n"),
     "## Goals",

@@ -2,16 +2,23 @@
 import { cpuMillis } from "../process.mjs";
 import { median, rotated } from "../statistics.mjs";
 
-/** `contenders`: {name, port, pid?, path, status, headers?}. Medians over the rounds, and each round's figures. */
+/**
+ * `contenders`: {name, workers, path, status}; `workers`: {port, pid?, headers?} each, alike, since single processes of the
+ * same Worker differ by a tenth: each round takes the next one. Medians over the rounds, and each round's figures.
+ */
 export async function throughput({ load, contenders, rounds, milliseconds, connections }) {
   const rows = new Map(contenders.map(({ name }) => [name, []]));
   const warmUp = Math.min(milliseconds, 1000);
-  for (const contender of contenders) await load.run({ ...contender, connections, milliseconds: warmUp });
+  const run = ({ path, status }, worker, milliseconds) => load.run({ ...worker, path, status, connections, milliseconds });
+  for (const contender of contenders) {
+    for (const worker of contender.workers) await run(contender, worker, warmUp);
+  }
   for (let round = 0; round < rounds; round++) {
     for (const contender of rotated(contenders, round)) {
-      const before = contender.pid && cpuMillis(contender.pid);
-      const result = await load.run({ ...contender, connections, milliseconds });
-      const after = contender.pid && cpuMillis(contender.pid);
+      const worker = contender.workers[round % contender.workers.length];
+      const before = worker.pid && cpuMillis(worker.pid);
+      const result = await run(contender, worker, milliseconds);
+      const after = worker.pid && cpuMillis(worker.pid);
       const cpuMicros = after === undefined || before === undefined ? undefined : ((after - before) * 1000) / result.count;
       rows.get(contender.name).push({ ...result, cpuMicros });
     }
