@@ -7,7 +7,7 @@ use crate::time::UnixTime;
 /// A run that never settles counts for so long.
 const COUNT_SECONDS: u64 = 600;
 
-/// Routes that are remembered at most; with more, the runs of all are forgotten.
+/// Routes with runs at the same time, at most; on others the origin works for nobody unknown.
 const MAX_ROUTES: usize = 1000;
 
 /// By route, when each run that has not settled ceases to count.
@@ -19,7 +19,10 @@ impl UnprovenRuns {
     pub(super) fn begin(&self, route: &str, most: u32, now: UnixTime) -> bool {
         let mut runs = self.0.borrow_mut();
         if !runs.contains_key(route) && runs.len() >= MAX_ROUTES {
-            runs.clear();
+            runs.retain(|_, runs| runs.iter().any(|until| *until > now.0));
+            if runs.len() >= MAX_ROUTES {
+                return false;
+            }
         }
         let runs = runs.entry(route.to_owned()).or_default();
         runs.retain(|until| *until > now.0);
@@ -50,5 +53,15 @@ mod tests {
         runs.end("/a");
         assert!(runs.begin("/a", 20, now) && !runs.begin("/a", 20, now));
         assert!(runs.begin("/a", 20, now.plus(COUNT_SECONDS)), "what came to nothing is forgiven in time");
+    }
+
+    #[test]
+    fn runs_on_many_routes_free_none_of_them() {
+        let (runs, now) = (UnprovenRuns::default(), UnixTime(1000));
+        assert!((0..MAX_ROUTES).all(|route| runs.begin(&route.to_string(), 1, now)));
+        assert!(!runs.begin("one more", 1, now) && !runs.begin("0", 1, now));
+        runs.end("0");
+        assert!(runs.begin("one more", 1, now) && !runs.begin("0", 1, now));
+        assert!(runs.begin("another", 1, now.plus(COUNT_SECONDS)));
     }
 }
