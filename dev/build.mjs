@@ -2,7 +2,7 @@
 //
 // cargo → wasm-bindgen (dev/bindgen) → wasm-opt → esbuild. Why not worker-build: docs/decisions/0002-build.md
 import { createHash } from "node:crypto";
-import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -50,8 +50,8 @@ const compiled = join(target, "wasm32-unknown-unknown", "release", "x402_edge.wa
 const work = join(target, "worker", options.out.replaceAll(/[^a-z0-9]/gi, "-"));
 const out = resolve(root, options.out);
 const stamp = join(work, "stamp");
-const entry = ["shim.js", "recall.js"];
-const inputs = [compiled, ...entry.map((file) => join(root, "dev", file)), join(root, "dev", "build.mjs")];
+const entry = join(root, "dev", "entry");
+const inputs = [compiled, ...readdirSync(entry).sort().map((file) => join(entry, file)), join(root, "dev", "build.mjs")];
 const wanted = inputs.reduce((hash, file) => hash.update(readFileSync(file)), createHash("sha256").update(String(options.fast))).digest("hex");
 
 if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted && existsSync(join(out, "index.js"))) {
@@ -71,7 +71,7 @@ if (!options.fast) {
   run("wasm-opt", ["-O3", ...FEATURES.map((name) => `--enable-${name}`), wasm, "-o", wasm]);
 }
 const shim = join(work, "shim.js");
-for (const file of entry) cpSync(join(root, "dev", file), join(work, file));
+cpSync(entry, work, { recursive: true });
 if (options.features.split(",").includes("drill")) appendFileSync(shim, `export { drillCheck, drillLoad, drillLookup } from "./index.js";\n`);
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });

@@ -51,7 +51,7 @@ pub(super) enum ChannelMessage {
     Till(Box<Bringing>),
 }
 
-/// Made and called by the Worker's entry (`dev/shim.js`).
+/// Made and called by the Worker's entry (`dev/entry/objects.js`).
 #[wasm_bindgen]
 pub struct ChannelObject {
     store: Rc<ChannelStore>,

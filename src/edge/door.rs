@@ -1,4 +1,4 @@
-//! What `dev/shim.js` calls for a request: one step into WebAssembly where one is enough.
+//! What `dev/entry/shim.js` calls for a request: one step into WebAssembly where one is enough.
 //!
 //! Texts go over as lines: a string is one crossing, a header read by name is two.
 

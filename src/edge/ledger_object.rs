@@ -30,7 +30,7 @@ const WRITE_AFTER_SECONDS: u64 = 1;
 /// The longest pause after books that could not be written.
 const WRITE_AGAIN_AFTER_AT_MOST_SECONDS: u64 = 300;
 
-/// Made and called by the Worker's entry (`dev/shim.js`).
+/// Made and called by the Worker's entry (`dev/entry/objects.js`).
 #[wasm_bindgen]
 pub struct LedgerObject {
     clerk: Rc<Clerk<LedgerStore, WorkerFetch, Host, Option<LedgerStub>>>,

@@ -21,7 +21,7 @@ const PART_CHARS: usize = 250_000;
 /// Prices are honoured so long at most after an edit, in seconds; after that nobody asks for the document before.
 const MAX_GRACE_SECONDS: u64 = 600;
 
-/// Made and called by the Worker's entry (`dev/shim.js`).
+/// Made and called by the Worker's entry (`dev/entry/objects.js`).
 #[wasm_bindgen]
 pub struct PriceHistoryObject {
     state: State,

@@ -20,7 +20,7 @@ const MAX_CLIENTS: u64 = 100_000;
 /// A day, and some for clocks that differ.
 const FORGET_AFTER_MILLIS: i64 = 25 * 60 * 60 * 1000;
 
-/// Made and called by the Worker's entry (`dev/shim.js`).
+/// Made and called by the Worker's entry (`dev/entry/objects.js`).
 #[wasm_bindgen]
 pub struct QuotaObject {
     state: State,

@@ -1,4 +1,4 @@
-//! What `dev/shim.js` calls for the origin's answer to a request that it sent on at once.
+//! What `dev/entry/relay.js` calls for the origin's answer to a request that it sent on at once.
 
 #![expect(unreachable_pub, reason = "wasm-bindgen exports what is public")]
 

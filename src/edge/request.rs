@@ -27,7 +27,7 @@ pub(super) struct IncomingRequest {
 }
 
 impl IncomingRequest {
-    /// `names`: of the headers, in lower case, a line each, as `dev/recall.js` gathers them.
+    /// `names`: of the headers, in lower case, a line each, as `dev/entry/recall.js` gathers them.
     pub(super) fn new(raw: web_sys::Request, names: String) -> Self {
         let names = Lines::new(names);
         let values = names.iter().map(|_| OnceCell::new()).collect();

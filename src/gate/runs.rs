@@ -1,42 +1,37 @@
 //! How often the origin works on a route for payers whom nobody knows and who have not paid yet. Kept by each isolate.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 
 use crate::time::UnixTime;
 
 /// A run that never settles counts for so long.
 const COUNT_SECONDS: u64 = 600;
 
-/// Routes with runs at the same time, at most; on others the origin works for nobody unknown.
-const MAX_ROUTES: usize = 1000;
+/// Runs that are remembered. With more, on all routes together, the origin works for nobody unknown.
+const MAX_RUNS: usize = 2_000;
 
-/// By route, when each run that has not settled ceases to count.
+/// Runs that have not settled: on which route, and when each ceases to count.
 #[derive(Debug, Default)]
-pub struct UnprovenRuns(RefCell<BTreeMap<String, Vec<u64>>>);
+pub struct UnprovenRuns(RefCell<Vec<(String, UnixTime)>>);
 
 impl UnprovenRuns {
     /// One more run, if the route has fewer than `most`.
     pub(super) fn begin(&self, route: &str, most: u32, now: UnixTime) -> bool {
         let mut runs = self.0.borrow_mut();
-        if !runs.contains_key(route) && runs.len() >= MAX_ROUTES {
-            runs.retain(|_, runs| runs.iter().any(|until| *until > now.0));
-            if runs.len() >= MAX_ROUTES {
-                return false;
-            }
-        }
-        let runs = runs.entry(route.to_owned()).or_default();
-        runs.retain(|until| *until > now.0);
-        let allowed = runs.len() < most as usize;
+        runs.retain(|(_, until)| *until > now);
+        let on_route = runs.iter().filter(|(other, _)| other == route).count();
+        let allowed = on_route < most as usize && runs.len() < MAX_RUNS;
         if allowed {
-            runs.push(now.plus(COUNT_SECONDS).0);
+            runs.push((route.to_owned(), now.plus(COUNT_SECONDS)));
         }
         allowed
     }
 
     /// One of them has settled, or is not to blame for coming to nothing.
     pub(super) fn end(&self, route: &str) {
-        if let Some(runs) = self.0.borrow_mut().get_mut(route) {
-            runs.pop();
+        let mut runs = self.0.borrow_mut();
+        if let Some(last) = runs.iter().rposition(|(other, _)| other == route) {
+            runs.swap_remove(last);
         }
     }
 }
@@ -58,7 +53,7 @@ mod tests {
     #[test]
     fn runs_on_many_routes_free_none_of_them() {
         let (runs, now) = (UnprovenRuns::default(), UnixTime(1000));
-        assert!((0..MAX_ROUTES).all(|route| runs.begin(&route.to_string(), 1, now)));
+        assert!((0..MAX_RUNS).all(|route| runs.begin(&route.to_string(), 1, now)));
         assert!(!runs.begin("one more", 1, now) && !runs.begin("0", 1, now));
         runs.end("0");
         assert!(runs.begin("one more", 1, now) && !runs.begin("0", 1, now));
