@@ -342,3 +342,26 @@ fn a_path_that_is_priced_under_another_name_is_misdirected() {
     assert_eq!(status(&world, &FakeRequest::get("https://x.workers.dev/premium-data")), 421);
     assert_eq!(status(&world, &FakeRequest::get("https://x.workers.dev/free")), 200);
 }
+
+#[test]
+fn what_is_owed_at_one_price_opens_nothing_dearer() {
+    let tiers = json!({"rules": [
+        {"when": {"header": {"X-Tier": "premium"}}, "price": "$0.05"},
+        {"when": {"userAgent": "*Robot*"}, "price": "$0.05"},
+    ]});
+    let world = world(&one_cent(&tiers));
+    let x402_edge::gate::Answer::Origins { delivery: Some(ticket), .. } = world.serve(&paid()) else {
+        panic!("not served")
+    };
+    let cut = |hold| x402_edge::ledger::Command::Delivered { hold, whole: false };
+    common::now(ticket.tell(&world, cut)).unwrap();
+    for (name, value, expected) in [
+        ("X-Tier", "premium", 409),
+        ("X_Tier", "premium", 400),
+        ("X-Tier", "basic", 409),
+        ("User-Agent", "A Robot", 409),
+    ] {
+        assert_eq!(status(&world, &paid().with(name, value)), expected, "{name}: {value}");
+    }
+    assert_eq!(status(&world, &paid().with("X-Other", "premium")), 200);
+}

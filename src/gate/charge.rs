@@ -44,7 +44,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             }
             return self.buy(payment, None, Next::VERIFY_FIRST, &purchase, origin).await;
         };
-        let (digest, request) = (hex::encode(payment.digest()), visit.name());
+        let (digest, request) = (hex::encode(payment.digest()), visit.name(challenge.quote().route));
         let naming = Naming::of(payment.payload(), challenge, visit.target.authority, &digest, &request);
         let ticket = match naming {
             None => ticket,
@@ -103,7 +103,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let (amount, idempotency_key) = (Amount::new(claim.value), ticket.idempotency_key());
         let paid = Paid { payer: claim.payer, asset, amount, network, idempotency_key };
         let purchase = Purchase { visit, challenge, version, paid };
-        let (digest, request) = (hex::encode(claim.digest), visit.name());
+        let (digest, request) = (hex::encode(claim.digest), visit.name(challenge.quote().route));
         let ticket = match Naming::of(payload, challenge, visit.target.authority, &digest, &request) {
             None => ticket,
             Some(naming) => match naming.look(ledger).await {

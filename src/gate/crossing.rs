@@ -43,7 +43,7 @@ impl<'a, R: Request> Crossing<'a, R> {
         challenge: &'a Challenge<'a>,
         visit: &'a Visit<'a, R>,
     ) -> Self {
-        let (offer, request) = (checked.requirements(), visit.name());
+        let (offer, request) = (checked.requirements(), visit.name(challenge.quote().route));
         let network = offer.network();
         let key = format!("{}{request}", voucher_payment_id(network, &checked.digest()));
         let paid = Paid {

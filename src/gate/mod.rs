@@ -41,7 +41,7 @@ use crate::{
     passes::{PASS_MARK, without_passes},
     ports::{Clock, Counter, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
     prices::{
-        Ambiguity, BadTarget, Decision, Headers, Inquiry, Method, Methods, PriceTable, Quote, Snapshot, Target,
+        Ambiguity, BadTarget, Decision, Headers, Inquiry, Method, Methods, PriceTable, Quote, Route, Snapshot, Target,
         host_of, reads_as,
     },
     schemes::{CheckedPayment, Permit2Flaw, Refusal, upto},
@@ -368,13 +368,17 @@ impl<'a, R: Request> Visit<'a, R> {
     }
 
     /// Names the request for the ledger: a payment is owed to the one it was first presented for. Of a body, which is
-    /// never read here, length and type.
-    fn name(&self) -> String {
+    /// never read here, length and type; of other headers, those by which the route's price may be another.
+    fn name(&self, route: &Route) -> String {
         let Target { path, query, .. } = self.target;
         let mut text = format!("{} {}{path}{query}", self.request.method(), self.host());
         for name in ["Range", "Content-Type", "Content-Length"] {
             text.push('\n');
             text.push_str(self.request.header(name).unwrap_or_default());
+        }
+        let asked = route.asked_in(&RequestHeaders(self.request));
+        if !asked.is_empty() {
+            text.extend(["\n", &asked]);
         }
         hex::encode(keccak256(text.as_bytes()))
     }

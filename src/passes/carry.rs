@@ -77,7 +77,8 @@ fn ours_begins(text: &str) -> Option<usize> {
 /// Where our name stands with its `=`, and is not the end of a longer one.
 fn named(text: &str) -> impl Iterator<Item = usize> {
     text.match_indices(PASS_COOKIE).map(|(at, _)| at).filter(|at| {
-        let longer = text[..*at].ends_with(|character: char| character.is_ascii_alphanumeric() || "_-".contains(character));
+        let longer =
+            text[..*at].ends_with(|character: char| character.is_ascii_alphanumeric() || "_-".contains(character));
         !longer && text[at + PASS_COOKIE.len()..].trim_start().starts_with('=')
     })
 }
