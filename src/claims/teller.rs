@@ -48,15 +48,14 @@ pub(super) type Row = (String, Pending);
 /// The batches to claim, the last one first. Rows that have failed go apart from the others, and the more often they
 /// have, the fewer together: one that makes every answer get lost does not keep the others from being claimed.
 fn apart(mut rows: Vec<Row>) -> Vec<Vec<Row>> {
-    rows.sort_by_key(|(_, pending)| std::cmp::Reverse(pending.failures));
-    let together = |(_, one): &Row, (_, other): &Row| one.failures == other.failures;
-    let same = rows.chunk_by(together);
-    same.flat_map(|rows| {
-        let failures = rows.first().map_or(0, |(_, pending)| pending.failures);
+    let mut batches = Vec::new();
+    while let Some(failures) = rows.iter().map(|(_, pending)| pending.failures).max() {
+        let (same, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|(_, row)| row.failures == failures);
         let most = MAX_PER_BATCH.checked_shr(failures).unwrap_or(0).max(1);
-        rows.chunks(most).map(<[Row]>::to_vec)
-    })
-    .collect()
+        batches.extend(same.chunks(most).map(<[Row]>::to_vec));
+        rows = others;
+    }
+    batches
 }
 
 impl<S: TillStore, F: Fetch, H: Clock + Journal, L: Ledger> Teller<'_, S, F, H, L> {

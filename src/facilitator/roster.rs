@@ -190,13 +190,12 @@ impl Roster {
             let supported = standings.get(*url).and_then(|standing| standing.supported.as_ref());
             supported.is_none_or(|supported| supported.settles(kind))
         };
-        let mut chosen: Vec<&String> = urls.iter().filter(settles).collect();
-        if chosen.is_empty() {
-            chosen = urls.iter().collect();
-        }
-        // Stable: the owner's order stays within both groups.
-        chosen.sort_by_key(|url| standings.get(*url).is_some_and(|standing| standing.open_until > now.0));
-        chosen.into_iter().map(String::as_str).collect()
+        let anyone = !urls.iter().any(|url| settles(&url));
+        let chosen = urls.iter().filter(|url| anyone || settles(url)).map(String::as_str);
+        let fails = |url: &&str| standings.get(*url).is_some_and(|standing| standing.open_until > now.0);
+        let (failing, mut order): (Vec<&str>, Vec<&str>) = chosen.partition(fails);
+        order.extend(failing);
+        order
     }
 
     /// Whether the facilitator has failed so often that nothing should be sent to it now.

@@ -71,12 +71,14 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// The first pass that can be used; of those with counted uses, one use is taken.
     async fn first_with_a_use<R: Request>(
         &self,
-        mut passes: Vec<Rc<Pass>>,
+        passes: Vec<Rc<Pass>>,
         visit: &Visit<'_, R>,
     ) -> Result<Option<Rc<Pass>>, LedgerDown> {
-        passes.sort_by_key(|pass| pass.uses.is_some());
+        if let Some(uncounted) = passes.iter().find(|pass| pass.uses.is_none()) {
+            return Ok(Some(Rc::clone(uncounted)));
+        }
         for pass in passes {
-            let Some(uses) = pass.uses else { return Ok(Some(pass)) };
+            let Some(uses) = pass.uses else { continue };
             // Who spends a use on HEAD would get nothing for it. Without a ledger nothing can be counted.
             let Some(ledger) = self.ledger.filter(|_| !visit.request.method().eq_ignore_ascii_case("HEAD")) else {
                 continue;

@@ -46,11 +46,13 @@ const STEPS: &[Step] = &[
 /// A plain path has one. `fold_case` compares like Windows and macOS file systems do.
 pub fn readings(path: &str, fold_case: bool) -> Result<Readings, TooManyReadings> {
     let fold = |text: &str| if fold_case { fold(text) } else { text.to_owned() };
-    if let Some(only) = only_reading(path, fold_case) {
-        return Ok(Readings::from([only.into_owned()]));
-    }
     let mut found = Readings::new();
-    let mut seen = BTreeSet::from([path.to_owned()]);
+    if let Some(only) = only_reading(path, fold_case) {
+        found.insert(only.into_owned());
+        return Ok(found);
+    }
+    let mut seen = BTreeSet::new();
+    seen.insert(path.to_owned());
     let mut waiting = vec![path.to_owned()];
     let mut budget = MAX_BYTES;
     while let Some(spelling) = waiting.pop() {

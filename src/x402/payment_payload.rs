@@ -59,8 +59,9 @@ impl PaymentPayload {
     /// client's, since a facilitator might read in it what we did not (Go matches keys without case).
     #[must_use]
     pub fn restated(&self, requirements: &PaymentRequirements, payload: Value) -> Self {
-        let mut wire =
-            Map::from_iter([("x402Version".to_owned(), self.version.number().into()), ("payload".to_owned(), payload)]);
+        let mut wire = Map::new();
+        wire.insert("x402Version".to_owned(), self.version.number().into());
+        wire.insert("payload".to_owned(), payload);
         match self.version {
             X402Version::V1 => {
                 for key in ["scheme", "network"] {
