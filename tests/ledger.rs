@@ -252,7 +252,7 @@ fn settled_at(at: u64) -> Vec<(u64, Command)> {
 
 /// Settled at 0 and not delivered, however often it is asked for again.
 fn owed(hold: u32) -> Reply {
-    Reply::Owed { hold, receipt: receipt(), since: 0 }
+    Reply::Owed { hold, receipt: receipt(), since: Some(0) }
 }
 
 fn and(mut story: Vec<(u64, Command)>, more: &[(u64, Command)]) -> Vec<(u64, Command)> {
@@ -299,7 +299,7 @@ fn an_unknown_settlement_is_resolved_and_never_sold_again() {
         settling,
         &[present(91), (95, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) }), present(96)],
     );
-    assert_eq!(story(&late), Reply::Owed { hold: 3, receipt: receipt(), since: 95 });
+    assert_eq!(story(&late), Reply::Owed { hold: 3, receipt: receipt(), since: Some(95) });
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn news_of_a_settlement_counts_also_after_it_was_thought_refused() {
         and(settled_at(0)[..3].to_vec(), &[(5, Command::Close { hold: 1, outcome: Box::new(Outcome::Released) })]);
     let settled = (6, Command::Close { hold: 1, outcome: Box::new(Outcome::Settled(receipt())) });
     let present = (7, Command::Present(Box::new(presentation(0))));
-    assert_eq!(story(&and(refused, &[settled, present])), Reply::Owed { hold: 2, receipt: receipt(), since: 6 });
+    assert_eq!(story(&and(refused, &[settled, present])), Reply::Owed { hold: 2, receipt: receipt(), since: Some(6) });
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn an_answer_that_was_cut_off_is_owed_once_its_money_has_come() {
     let cut_off = (2, Command::Delivered { hold: 1, whole: false });
     let again = (5, Command::Present(Box::new(presentation(0))));
     let (_, reply) = ahead(&[cut_off, closed(4, Outcome::Settled(receipt())), again]);
-    assert_eq!(reply, Reply::Owed { hold: 2, receipt: receipt(), since: 4 });
+    assert_eq!(reply, Reply::Owed { hold: 2, receipt: receipt(), since: None });
 }
 
 #[test]

@@ -127,13 +127,23 @@ fn no_usage_costs_nothing_and_spends_the_authorization() {
 }
 
 #[test]
-fn a_payer_who_used_nothing_is_not_held_to_be_without_money() {
+fn only_the_whole_price_buys_a_pass() {
+    for (used, buys) in [("0", false), ("1", false), ("19", false), ("20", true)] {
+        let mut world = world_with(r#"{"header": "X-Credits-Used", "price": "$0.25"}"#, r#", "pass": {"ttl": 60}"#);
+        world.origin = Ok(FakeAnswer { status: 200, headers: vec![("X-Credits-Used", used)] });
+        let (_, edits) = world.origins(&payment());
+        assert_eq!(edits.set.iter().any(|(name, _)| *name == "X-402-Pass"), buys, "{used} of 20");
+    }
+}
+
+#[test]
+fn a_run_that_used_nothing_counts_where_nobody_has_verified_it() {
     let mut world = world_with(r#"{"header": "X-Credits-Used", "price": "$0.25"}"#, r#", "verify": "never""#);
     world.origin = Ok(FakeAnswer { status: 200, headers: vec![("X-Credits-Used", "0")] });
     let object = || world.clerks.borrow().values().next().map(|clerk| clerk.store().standing().unwrap());
     assert_eq!(receipt(&world)["amount"], "0");
     assert_eq!(calls(&world), [ORIGIN], "served before anybody had verified it");
-    assert_eq!(object().unwrap().unsettled, 0);
+    assert_eq!(object().unwrap().unsettled, 1);
 }
 
 #[test]

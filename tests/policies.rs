@@ -111,6 +111,30 @@ fn many_wallets_without_money_share_twenty_runs_of_a_route() {
     world.verify.replace(vec![no_money()]);
     let runs = (1..=60).filter(|wallet| calls(&world, &paid(&world, "GET", *wallet, 1)).1.contains(&ORIGIN.to_owned()));
     assert_eq!(runs.count(), 20);
+    // Also where the owner wants none of them verified.
+    let world = with(r#""verify": "never","#);
+    world.verify.replace(vec![no_money()]);
+    world.settle.replace(vec![refused()]);
+    let runs = (1..=60).filter(|wallet| calls(&world, &paid(&world, "GET", *wallet, 1)).1.contains(&ORIGIN.to_owned()));
+    assert_eq!(runs.count(), 20);
+}
+
+#[test]
+fn unknown_payers_whose_payments_settle_are_never_too_many() {
+    let world = with(r#""verify": "never","#);
+    for wallet in 1..=30 {
+        assert_eq!(calls(&world, &paid(&world, "GET", wallet, 1)), is(200, &[ORIGIN, SETTLE]));
+    }
+}
+
+#[test]
+fn while_no_facilitator_answers_the_origin_works_no_more_often_for_whom_nobody_knows() {
+    let world = World::new();
+    world.verify.replace(vec![reply(429, &json!({}))]);
+    let runs = (1..=9).filter(|nonce| calls(&world, &paid(&world, "GET", 1, *nonce)).1.contains(&ORIGIN.to_owned()));
+    assert_eq!(runs.count(), 2);
+    let runs = (2..=60).filter(|wallet| calls(&world, &paid(&world, "GET", *wallet, 1)).1.contains(&ORIGIN.to_owned()));
+    assert_eq!(runs.count(), 18);
 }
 
 #[test]
@@ -123,12 +147,24 @@ fn the_first_failed_settlement_ends_good_standing() {
 }
 
 #[test]
-fn an_origin_that_fails_is_not_held_against_the_payer() {
+fn an_origin_that_fails_counts_until_the_payer_is_verified_and_is_not_held_against_whom_it_was() {
     let mut world = World::new();
     assert_eq!(calls(&world, &paid(&world, "POST", 1, 1)).0, 200);
     world.origin = Ok(FakeAnswer { status: 500, headers: vec![] });
-    for nonce in 2..8 {
+    // A wallet that is empty by now could ask for nothing but errors.
+    for nonce in 2..4 {
         assert_eq!(calls(&world, &paid(&world, "POST", 1, nonce)), is(500, &[ORIGIN]));
+    }
+    for nonce in 4..9 {
+        assert_eq!(calls(&world, &paid(&world, "POST", 1, nonce)), is(500, &[VERIFY, ORIGIN]));
+    }
+    world.origin = Ok(FakeAnswer { status: 200, headers: vec![] });
+    assert_eq!(calls(&world, &paid(&world, "POST", 1, 9)), is(200, &[VERIFY, ORIGIN, SETTLE]));
+    assert_eq!(calls(&world, &paid(&world, "POST", 1, 10)), is(200, &[ORIGIN, SETTLE]));
+    // An unknown payer who turns out good.
+    world.origin = Ok(FakeAnswer { status: 500, headers: vec![] });
+    for nonce in 1..6 {
+        assert_eq!(calls(&world, &paid(&world, "GET", 2, nonce)), is(500, &[VERIFY, ORIGIN]));
     }
 }
 
@@ -323,4 +359,16 @@ fn a_pass_is_never_given_for_what_is_not_settled() {
     };
     assert!(pass(1));
     assert!(!pass(2));
+}
+
+#[test]
+fn what_is_given_again_after_a_settlement_in_the_background_brings_no_pass_either() {
+    let world = with(&format!(r#"{BACKGROUND} "pass": {{"ttl": 60}},"#));
+    world.origins(&pays(&world, 1, 1));
+    let payment = pays(&world, 1, 2);
+    let Answer::Origins { delivery: Some(ticket), .. } = world.serve(&payment) else { panic!("not served") };
+    common::now(ticket.delivered(&world, false)).unwrap();
+    let (_, edits) = world.origins(&payment);
+    assert!(edits.set.iter().any(|(name, _)| *name == "PAYMENT-RESPONSE"));
+    assert!(!edits.set.iter().any(|(name, _)| *name == "X-402-Pass"));
 }

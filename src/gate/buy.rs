@@ -72,54 +72,44 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let patience = visit.table.facilitator_timeout();
         let forward = purchase.forward(payment.is_metered());
         let ask_origin = || origin.send(forward, PAID_ORIGIN_WITHIN);
+        let plan = match plan {
+            // Verified first where unknown payers keep the origin busy already.
+            Plan::VerifyBeside | Plan::TrustUnknown if !self.may_run(purchase) => Plan::VerifyFirst,
+            plan => plan,
+        };
         let (payment, verifying, answer) = match plan {
-            Plan::VerifyBeside if self.may_run(purchase) => {
+            Plan::VerifyBeside => {
                 let (verified, answer) = join(self.verify(payment, purchase), ask_origin()).await;
                 match verified {
                     Ok(payment) => {
-                        self.runs.end(purchase.route());
+                        self.proven(purchase);
                         (payment, self.host.millis().saturating_sub(begun), answer)
                     }
-                    // The origin's answer, good or bad, is dropped: nobody pays for it.
-                    Err(answer) if answer.is_the_payers_fault() => {
-                        return self.release(ticket, answer).await.into();
-                    }
-                    // That nobody could verify it is not the payer's fault.
-                    Err(answer) => {
-                        self.runs.end(purchase.route());
-                        return self.forgive(ticket, answer).await.into();
-                    }
-                }
-            }
-            // Verified first, also where too many unknown payers keep the origin busy.
-            Plan::VerifyFirst | Plan::VerifyBeside => {
-                let payment = match self.verify(payment, purchase).await {
-                    Ok(payment) => payment,
+                    // The origin's answer, good or bad, is dropped: nobody pays for it. The run counts, also where no
+                    // facilitator could be asked: else an outage would let the origin work for nobody.
                     Err(answer) => return self.release(ticket, answer).await.into(),
-                };
-                let verifying = self.host.millis().saturating_sub(begun);
-                if plan == Plan::VerifyFirst
-                    && let Err(answer) = self.serve_now(ticket).await
-                {
-                    return answer.into();
                 }
-                (payment, verifying, ask_origin().await)
             }
-            Plan::Trust => match self.facilitators().trust(visit.table.facilitators(), payment) {
+            Plan::VerifyFirst => match self.verify(payment, purchase).await {
+                Ok(payment) => (payment, self.host.millis().saturating_sub(begun), ask_origin().await),
+                Err(answer) => return self.release(ticket, answer).await.into(),
+            },
+            Plan::Trust | Plan::TrustUnknown => match self.facilitators().trust(visit.table.facilitators(), payment) {
                 Some(payment) => (payment, 0, ask_origin().await),
                 None => return self.release(ticket, answer::facilitator_unreachable()).await.into(),
             },
         };
+        let is_verified = matches!(plan, Plan::VerifyFirst | Plan::VerifyBeside);
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 self.host.fault(&format!("origin: {error}; not charged"));
-                return self.forgive(ticket, answer::origin_failed(error)).await.into();
+                return self.unpaid(ticket, is_verified, answer::origin_failed(error)).await.into();
             }
         };
         if self.is_free_of_charge(&answer, visit) {
             let edits = self.hide_origin(&answer, visit, relayed_answer_edits());
-            self.forgive(ticket, ()).await;
+            self.unpaid(ticket, is_verified, ()).await;
             return Answer::Origins { answer, edits, delivery: None };
         }
         let patience = patience.saturating_sub(Duration::from_millis(verifying)).max(KEPT_FOR_SETTLING);
@@ -152,7 +142,12 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             };
         }
         match self.settle(&payment, used, ticket, patience, purchase).await {
-            Ok(receipt) => self.paid_answer(answer, (&receipt, Some(self.host.now())), ticket.cloned(), purchase),
+            Ok(receipt) => {
+                if plan == Plan::TrustUnknown {
+                    self.proven(purchase);
+                }
+                self.paid_answer(answer, (&receipt, Some(self.host.now())), ticket.cloned(), purchase)
+            }
             Err(answer) => answer.into(),
         }
     }
@@ -171,14 +166,19 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             return self.release(ticket.as_ref(), answer::facilitator_unreachable()).await.into();
         };
         match self.settle(&payment, None, ticket.as_ref(), table.facilitator_timeout(), purchase).await {
-            Ok(receipt) => self.deliver(ticket, (&receipt, self.host.now()), purchase, (origin, None)).await,
+            Ok(receipt) => self.deliver(ticket, (&receipt, Some(self.host.now())), purchase, (origin, None)).await,
             Err(answer) => answer.into(),
         }
     }
 
     /// Whether the origin may work for one more payer whom nobody knows.
     fn may_run<R: Request>(&self, purchase: &Purchase<'_, R>) -> bool {
-        self.runs.begin(purchase.route(), purchase.max_unsettled().route, self.host.now())
+        self.runs.begin(purchase.route(), purchase.paid.payer, purchase.max_unsettled(), self.host.now())
+    }
+
+    /// The payment for which it does is good.
+    fn proven<R: Request>(&self, purchase: &Purchase<'_, R>) {
+        self.runs.end(purchase.route(), purchase.paid.payer);
     }
 
     /// Writes that an answer leaves whose cost nobody knows yet.
@@ -270,20 +270,6 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     pub(super) fn nonsense(&self) -> OurAnswer {
         self.host.fault("verify: no facilitator gave an x402 answer");
         answer::facilitator_nonsense()
-    }
-
-    /// Writes that the origin is asked, before it is.
-    async fn serve_now(&self, ticket: Option<&Ticket>) -> Result<(), OurAnswer> {
-        let (Some(ledger), Some(ticket)) = (self.ledger, ticket) else { return Ok(()) };
-        match ticket.tell(ledger, |hold| Command::Serve { hold }).await {
-            Ok(Reply::Done) => Ok(()),
-            // Our lease ended and somebody else has the payment now.
-            Ok(_) => Err(answer::in_progress(1)),
-            Err(_) => {
-                self.host.fault("the ledger cannot be reached; not charged");
-                Err(answer::ledger_down())
-            }
-        }
     }
 
     /// Nobody pays for an error, for "you have it already", nor for being sent to another priced page, where

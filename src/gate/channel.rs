@@ -211,7 +211,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Reply::Held { hold, .. } => self.serve_crossing(crossing, (asked, early), ticket(hold), origin).await,
             Reply::Owed { hold, receipt, since } => {
                 let receipt = crossing.receipt(&receipt);
-                self.deliver(Some(ticket(hold)), (&receipt, UnixTime(since)), &crossing.purchase, (origin, early)).await
+                self.deliver(Some(ticket(hold)), (&receipt, Some(UnixTime(since))), &crossing.purchase, (origin, early))
+                    .await
             }
             Reply::Busy { retry_after } => answer::in_progress(retry_after).into(),
             Reply::Elsewhere => answer::bound_elsewhere().into(),

@@ -141,7 +141,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let (challenge, version) = (purchase.challenge, purchase.version);
         Some(match reply {
             Reply::Owed { hold, receipt, since } => {
-                self.deliver(Some(ticket.held(hold)), (&receipt, UnixTime(since)), purchase, (origin, None)).await
+                self.deliver(Some(ticket.held(hold)), (&receipt, since.map(UnixTime)), purchase, (origin, None)).await
             }
             Reply::Unknown { deadline } => self.unknown(&purchase.paid, deadline).into(),
             Reply::Refused { receipt } => {

@@ -11,10 +11,11 @@ use super::{Answer, Gate, PAID_ORIGIN_WITHIN, Ticket, answer, channel::Early, pu
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Asks the origin for what is paid already, where it was not asked `early`. If it fails, the content stays owed.
+    /// `since`: when it was paid, where a pass is sold with it.
     pub(super) async fn deliver<R: Request, O: Origin>(
         &self,
         ticket: Option<Ticket>,
-        (receipt, since): (&SettlementResponse, UnixTime),
+        (receipt, since): (&SettlementResponse, Option<UnixTime>),
         purchase: &Purchase<'_, R>,
         (origin, early): (&O, Option<Early<O>>),
     ) -> Answer<O::Answer> {
@@ -25,7 +26,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         };
         let failed = match answer {
             Ok(answer) if !self.is_free_of_charge(&answer, visit) => {
-                return self.paid_answer(answer, (receipt, Some(since)), ticket, purchase);
+                return self.paid_answer(answer, (receipt, since), ticket, purchase);
             }
             Ok(answer) => {
                 let mut edits = self.hide_origin(&answer, visit, relayed_answer_edits());
@@ -45,7 +46,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         failed
     }
 
-    /// The origin's answer with the receipt, and with a pass where the money is there `since`.
+    /// The origin's answer with the receipt, and with a pass where the money is there `since`, all of the price.
     pub(super) fn paid_answer<R: Request, A: OriginAnswer>(
         &self,
         answer: A,
@@ -57,9 +58,10 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         edits = self.hide_origin(&answer, purchase.visit, edits);
         edits.set.push(answer::receipt(receipt, purchase.version));
         edits.set.extend(answer::exposed_to_browsers(&answer));
+        let is_whole = receipt.charged().unwrap_or(purchase.paid.amount) >= purchase.paid.amount;
         let pass_since =
             |since| self.sell_pass(purchase.challenge.quote(), &purchase.paid, since, purchase.visit, &mut edits);
-        let pass = since.and_then(pass_since);
+        let pass = since.filter(|_| is_whole).and_then(pass_since);
         let delivery = delivery.map(|ticket| ticket.with_pass(pass));
         Answer::Origins { answer, edits, delivery }
     }

@@ -8,8 +8,12 @@ use crate::{
 use super::{Gate, Ticket};
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
-    /// The payment was good and the origin failed: nothing is charged, and the payer is not to blame.
-    pub(super) async fn forgive<T>(&self, ticket: Option<&Ticket>, answer: T) -> T {
+    /// The origin failed: nothing is charged. The payer of a payment that was verified is not to blame; else the run
+    /// counts, since one without funds could ask for nothing but errors.
+    pub(super) async fn unpaid<T>(&self, ticket: Option<&Ticket>, is_verified: bool, answer: T) -> T {
+        if !is_verified {
+            return self.release(ticket, answer).await;
+        }
         if let Some(ticket) = ticket {
             self.note(ticket, |hold| Command::Forgive { hold }).await;
             self.free(ticket).await;

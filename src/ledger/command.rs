@@ -34,7 +34,7 @@ pub struct Presentation {
 pub enum Command {
     /// Here is a payment: what is to be done with it? One whose outcome is unknown is resolved first.
     Present(Box<Presentation>),
-    /// The origin is asked.
+    /// The origin is asked at once, before anybody has verified the payment.
     Serve {
         /// Who says so.
         hold: u32,
@@ -55,8 +55,8 @@ pub enum Command {
         /// Whether the answer has ended already: what it used is known then. It is not given again.
         ended: bool,
     },
-    /// The origin was asked for a payment that turned out good, and failed: nothing was charged, and the payer is
-    /// not to blame.
+    /// The origin was asked for a payment that was verified, and failed: nothing was charged, and the payer is not to
+    /// blame.
     Forgive {
         /// Who says so.
         hold: u32,
@@ -126,8 +126,8 @@ pub enum Reply {
         hold: u32,
         /// The settlement.
         receipt: SettlementResponse,
-        /// When it was settled; Unix seconds.
-        since: u64,
+        /// When it was settled, Unix seconds; nothing where its answer had left before the money came.
+        since: Option<u64>,
     },
     /// Find out what became of this attempt. The ledger's clerk does; it is never told to the gate.
     Resolve {

@@ -9,9 +9,9 @@ use super::Exposure;
 /// Where a payment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// Being verified. Nothing can have been charged.
+    /// Being verified, and then the origin is asked. Nothing can have been charged.
     Held,
-    /// The origin is at work. Nothing can have been charged.
+    /// The origin is at work already. Nothing can have been charged.
     Serving,
     /// Written before the facilitator is asked to settle: from here on money may have moved.
     Settling,

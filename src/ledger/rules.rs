@@ -7,6 +7,9 @@ use crate::{time::UnixTime, x402::SettleAttempt};
 
 use super::{Ahead, Command, Outcome, Payment, Plan, Presentation, Reply, State};
 
+/// The origin is asked or about to be, and nothing can have been charged.
+const ORIGIN: [State; 2] = [State::Held, State::Serving];
+
 /// What the ledger's own steps take, beside verifying.
 const HELD_MARGIN_SECONDS: u64 = 6;
 /// However patient the owner is with facilitators.
@@ -40,25 +43,21 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
     match (known, command) {
         (known, Command::Present(presentation)) => present(known, *presentation, now),
         (None, _) => (None, Reply::Stale),
-        (Some(payment), Command::Serve { hold }) => step(payment, hold, State::Held, |payment| {
+        (Some(payment), Command::Serve { hold }) => step(payment, hold, [State::Held], |payment| {
             enter(payment, State::Serving, now);
             payment.lease_until = now.0 + SERVING_SECONDS;
         }),
-        // From *Held* where the owner wants the money first.
-        (Some(payment), Command::Settle { hold, attempt }) if payment.state == State::Held => {
-            step(payment, hold, State::Held, |payment| settle(payment, attempt, now))
-        }
         (Some(payment), Command::Settle { hold, attempt }) => {
-            step(payment, hold, State::Serving, |payment| settle(payment, attempt, now))
+            step(payment, hold, ORIGIN, |payment| settle(payment, attempt, now))
         }
         (Some(payment), Command::Queue { hold, attempt, ended }) if payment.set_aside => {
-            step(payment, hold, State::Serving, |payment| {
+            step(payment, hold, ORIGIN, |payment| {
                 settle(payment, attempt, now);
                 payment.ahead = Some(if ended { Ahead::Whole } else { Ahead::Leaving });
                 payment.lease_until = now.0 + QUEUED_SECONDS;
             })
         }
-        (Some(mut payment), Command::Forgive { hold }) if matches!(payment.state, State::Held | State::Serving) => {
+        (Some(mut payment), Command::Forgive { hold }) if ORIGIN.contains(&payment.state) => {
             // Nobody is to pay for what has left.
             payment.ahead = None;
             close(payment, hold, Outcome::Released, now)
@@ -66,13 +65,14 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
         (Some(payment), Command::Queue { .. } | Command::Forgive { .. }) => (Some(payment), Reply::Stale),
         (Some(payment), Command::Close { hold, outcome }) => close(payment, hold, *outcome, now),
         // What is used shows when the answer has ended: the origin is still at work, and the answer is leaving.
-        (Some(payment), Command::Delivering { hold }) if payment.state == State::Serving && payment.set_aside => {
-            step(payment, hold, State::Serving, |payment| {
+        (Some(payment), Command::Delivering { hold }) if ORIGIN.contains(&payment.state) && payment.set_aside => {
+            step(payment, hold, ORIGIN, |payment| {
+                enter(payment, State::Serving, now);
                 payment.ahead = Some(Ahead::Leaving);
                 payment.lease_until = now.0 + SERVING_SECONDS;
             })
         }
-        (Some(payment), Command::Delivering { hold }) => step(payment, hold, State::Settled, |payment| {
+        (Some(payment), Command::Delivering { hold }) => step(payment, hold, [State::Settled], |payment| {
             payment.lease_until = now.0 + DELIVERING_SECONDS;
         }),
         // It left before the money came: that the client has it is kept until it does.
@@ -82,9 +82,9 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
             let state = payment.state;
             let is_whole = whole || payment.ahead == Some(Ahead::Whole);
             let ahead = if is_whole { Ahead::Whole } else { Ahead::CutOff };
-            step(payment, hold, state, |payment| payment.ahead = Some(ahead))
+            step(payment, hold, [state], |payment| payment.ahead = Some(ahead))
         }
-        (Some(payment), Command::Delivered { hold, whole }) => step(payment, hold, State::Settled, |payment| {
+        (Some(payment), Command::Delivered { hold, whole }) => step(payment, hold, [State::Settled], |payment| {
             if whole {
                 enter(payment, State::Delivered, now);
             }
@@ -147,9 +147,14 @@ fn settle(payment: &mut Payment, attempt: Box<SettleAttempt>, now: UnixTime) {
     payment.attempt = Some(attempt);
 }
 
-/// A step that only the newest hold may take, and only from the state before.
-fn step(mut payment: Payment, hold: u32, from: State, change: impl FnOnce(&mut Payment)) -> (Option<Payment>, Reply) {
-    if payment.hold != hold || payment.state != from {
+/// A step that only the newest hold may take, and only from a state before.
+fn step<const N: usize>(
+    mut payment: Payment,
+    hold: u32,
+    from: [State; N],
+    change: impl FnOnce(&mut Payment),
+) -> (Option<Payment>, Reply) {
+    if payment.hold != hold || !from.contains(&payment.state) {
         return (Some(payment), Reply::Stale);
     }
     change(&mut payment);
@@ -187,7 +192,8 @@ fn present(known: Option<Payment>, new: Presentation, now: UnixTime) -> (Option<
             Some(receipt) if payment.given_again < MAX_GIVEN_AGAIN => {
                 payment.given_again += 1;
                 take(&mut payment, State::Settled, now, DELIVERING_SECONDS);
-                let (hold, since) = (payment.hold, payment.changed_at);
+                let since = payment.ahead.is_none().then_some(payment.changed_at);
+                let hold = payment.hold;
                 (Some(payment), Reply::Owed { hold, receipt, since })
             }
             _ => spent(payment),
@@ -225,7 +231,8 @@ fn hold_anew(before: Option<Payment>, new: Presentation, now: UnixTime) -> (Opti
         request: new.request,
         sale: new.sale,
         hold,
-        lease_until: now.0 + new.verify_seconds.min(MAX_VERIFY_SECONDS) + HELD_MARGIN_SECONDS,
+        // To be verified first, and then the origin is asked, without another word to the ledger.
+        lease_until: now.0 + new.verify_seconds.min(MAX_VERIFY_SECONDS) + HELD_MARGIN_SECONDS + SERVING_SECONDS,
         ask_at: 0,
         attempt: None,
         asked: 0,

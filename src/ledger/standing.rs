@@ -41,6 +41,8 @@ pub enum Plan {
     VerifyBeside,
     /// The origin alone: settling will show.
     Trust,
+    /// The same for a payer who never settled, since the owner wants no `/verify`.
+    TrustUnknown,
 }
 
 /// What is known of a payer who settled is kept so long.
@@ -55,8 +57,8 @@ impl Standing {
         match wish {
             Wish::VerifyFirst => Plan::VerifyFirst,
             _ if !ahead && self.unsettled >= max_unsettled => Plan::VerifyFirst,
-            Wish::Trust => Plan::Trust,
-            Wish::Auto { .. } if self.good => Plan::Trust,
+            Wish::Trust | Wish::Auto { .. } if self.good => Plan::Trust,
+            Wish::Trust => Plan::TrustUnknown,
             Wish::Auto { safe: true } => Plan::VerifyBeside,
             Wish::Auto { safe: false } => Plan::VerifyFirst,
         }
@@ -68,7 +70,7 @@ impl Standing {
         Self { unsettled: self.unsettled.saturating_add(1), changed_at: now.0, ..self }
     }
 
-    /// Nothing came of a run, and the payer is not to blame for it: the origin failed.
+    /// Nothing came of a run for a payment that was verified meanwhile: the origin failed, or nothing was used.
     #[must_use]
     pub const fn forgiven(self, now: UnixTime) -> Self {
         Self { unsettled: self.unsettled.saturating_sub(1), changed_at: now.0, ..self }
@@ -110,7 +112,8 @@ mod tests {
         let known = unknown.after_settlement(NOW);
         assert_eq!((known.plan(READ, false, 2), known.plan(WRITE, false, 2)), (Plan::Trust, Plan::Trust));
         assert_eq!(known.plan(Wish::VerifyFirst, false, 2), Plan::VerifyFirst);
-        assert_eq!(unknown.plan(Wish::Trust, false, 2), Plan::Trust);
+        assert_eq!(unknown.plan(Wish::Trust, false, 2), Plan::TrustUnknown);
+        assert_eq!(known.plan(Wish::Trust, false, 2), Plan::Trust);
     }
 
     #[test]

@@ -99,17 +99,17 @@ where
                 }
                 Ok(reply)
             }
-            // The origin failed, or nothing was used: a run that nobody has to pay for.
             Command::Forgive { .. } | Command::Close { .. } => {
-                let forgives = match &command {
-                    Command::Close { outcome, .. } => matches!(**outcome, Outcome::Settled(_)),
-                    _ => true,
-                };
+                let failed = matches!(command, Command::Forgive { .. });
+                let closes_settled =
+                    matches!(&command, Command::Close { outcome, .. } if matches!(**outcome, Outcome::Settled(_)));
+                // Nothing was used: what that may cost was set aside.
+                let unused = closes_settled && self.store.load(nonce)?.is_some_and(|payment| payment.set_aside);
                 let reply = self.apply(nonce, command)?;
                 if reply == Reply::Done {
                     self.return_unused(nonce)?;
                 }
-                if forgives && reply == Reply::Done && self.was_unverified(nonce)? {
+                if (failed || unused) && reply == Reply::Done && self.was_unverified(nonce)? {
                     self.store.keep_standing(&self.store.standing()?.forgiven(self.host.now()))?;
                 }
                 Ok(reply)

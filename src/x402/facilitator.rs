@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::money::TransferMethod;
+use crate::money::{Amount, TransferMethod};
 
 use super::{PaymentPayload, PaymentRequirements};
 
@@ -66,6 +66,19 @@ pub struct SettlementResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<Value>,
 }
+
+impl SettlementResponse {
+    /// What was charged for the request, in atomic units, where that need not be the price; by channel
+    /// `extra.chargedAmount`, since `amount` is a deposit there. A text that is no amount is nothing charged.
+    pub fn charged(&self) -> Option<Amount> {
+        let by_channel = self.extra.as_ref().and_then(|extra| extra.get(CHARGED_AMOUNT)).map(|text| text.as_str());
+        let charged = by_channel.or_else(|| self.amount.as_deref().map(Some))?;
+        Some(charged.and_then(|text| text.parse().ok()).unwrap_or(Amount::ZERO))
+    }
+}
+
+/// In `extra` of a payment by channel (batch-settlement).
+const CHARGED_AMOUNT: &str = "chargedAmount";
 
 /// The answer of `/supported` (x402 v2 §7.3). v1 facilitators send `kinds` alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
