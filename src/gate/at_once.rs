@@ -20,7 +20,7 @@ use super::{
     OurAnswer, Prepared, RequestHeaders, STATUS_PATH, Visit,
     answer::{self, Challenge},
     passes::{opened_edits, passes_brought},
-    relayed_edits,
+    relay::relayed_edits,
     terms::is_plain,
     witness::{Seen, Witness},
 };

@@ -22,28 +22,24 @@ mod naming;
 mod passes;
 mod prepared;
 mod purchase;
+mod relay;
 mod release;
 mod runs;
 mod settle;
 mod terms;
 mod ticket;
 mod usual;
+mod visit;
 mod witness;
 
-use std::{borrow::Cow, cell::LazyCell, ops::Deref, time::Duration};
+use std::{cell::LazyCell, time::Duration};
 
 use crate::{
-    client::Client,
-    evm::keccak256,
     extensions::{payment_identifier, sign_in_with_x::SIGN_IN_WITH_X},
     facilitator::{Facilitators, Roster},
-    origin::{Destination, PRICES_HEADER, destination, free_forward, relayed_answer_edits},
-    passes::{PASS_MARK, without_passes},
-    ports::{Clock, Counter, Fetch, Forward, HeaderEdits, Journal, Ledger, Origin, OriginAnswer, Request},
-    prices::{
-        Ambiguity, BadTarget, Decision, Headers, Inquiry, Method, Methods, PriceTable, Quote, Route, Snapshot, Target,
-        host_of, reads_as,
-    },
+    origin::{PRICES_HEADER, relayed_answer_edits},
+    ports::{Clock, Counter, Fetch, HeaderEdits, Journal, Ledger, Origin, Request},
+    prices::{Ambiguity, BadTarget, Decision, Inquiry, Method, Methods, PriceTable, Quote, Snapshot, Target},
     schemes::{CheckedPayment, Permit2Flaw, Refusal, upto},
     transports::http,
     x402::SupportedKind,
@@ -61,6 +57,8 @@ pub use prepared::Prepared;
 pub use runs::UnprovenRuns;
 pub use ticket::Ticket;
 pub use usual::{UsualEdits, usual_pass_edits};
+pub use visit::methods_of;
+use visit::{RequestHeaders, Visit};
 pub use witness::MARKS;
 
 /// The paywall, for one request.
@@ -90,24 +88,11 @@ pub struct Gate<'a, F, H, L, N> {
     pub origin_url: Option<&'a str>,
 }
 
-/// A request that is well formed, and the prices that hold for it.
-struct Visit<'a, R> {
-    request: &'a R,
-    target: Target<'a>,
-    table: &'a PriceTable,
-}
-
 /// Where the operator looks first.
 pub const STATUS_PATH: &str = "/.x402/status";
 
-/// An origin that has not begun to answer by then is given up; Cloudflare itself waits 100 s.
-const ORIGIN_WITHIN: Duration = Duration::from_secs(100);
-
-/// The same for a paid request: while it runs, copies of the payment have to wait.
+/// A paid origin that has not begun to answer by then is given up: while it runs, copies of the payment have to wait.
 const PAID_ORIGIN_WITHIN: Duration = Duration::from_mins(1);
-
-/// Headers by which some frameworks let a client change the method.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
     /// Answers a request.
@@ -249,179 +234,6 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             Answer::Kept(_) => {}
         }
         answer
-    }
-
-    /// A free request goes through: nothing is asked of it, its answer is the origin's.
-    async fn relay<R: Request, O: Origin>(
-        &self,
-        visit: &Visit<'_, R>,
-        edits: HeaderEdits,
-        origin: &O,
-    ) -> Answer<O::Answer> {
-        match self.ask_origin(visit, origin).await {
-            Ok(answer) => self.relayed(answer, visit, edits),
-            Err(answer) => answer.into(),
-        }
-    }
-
-    /// The origin's answer to a request that nobody pays for.
-    async fn ask_origin<R: Request, O: Origin>(
-        &self,
-        visit: &Visit<'_, R>,
-        origin: &O,
-    ) -> Result<O::Answer, OurAnswer> {
-        origin.send(visit.forward(), ORIGIN_WITHIN).await.map_err(|error| {
-            self.host.fault(&format!("origin: {error}"));
-            answer::origin_failed(error)
-        })
-    }
-
-    /// Passes an answer on that nobody is charged for.
-    fn relayed<R: Request, A: OriginAnswer>(&self, answer: A, visit: &Visit<'_, R>, edits: HeaderEdits) -> Answer<A> {
-        let edits = relayed_edits(&answer, &visit.target, self.origin_url, visit.public_url(), edits);
-        Answer::Origins { answer, edits, delivery: None }
-    }
-
-    /// A redirect that names the origin's own host is turned into one that clients can follow.
-    fn hide_origin<R: Request>(
-        &self,
-        answer: &impl OriginAnswer,
-        visit: &Visit<'_, R>,
-        edits: HeaderEdits,
-    ) -> HeaderEdits {
-        hiding_origin(self.redirect(answer, visit), edits)
-    }
-
-    /// Where the answer redirects to, if it does.
-    fn redirect<R: Request>(&self, answer: &impl OriginAnswer, visit: &Visit<'_, R>) -> Option<Destination> {
-        redirect(answer, &visit.target, self.origin_url, visit.public_url())
-    }
-}
-
-/// What changes in an answer that nobody is charged for: only we speak of prices, and redirects lead to us.
-fn relayed_edits(
-    answer: &impl OriginAnswer,
-    target: &Target<'_>,
-    origin_url: Option<&str>,
-    public_url: Option<&str>,
-    mut edits: HeaderEdits,
-) -> HeaderEdits {
-    if answer.header(PRICES_HEADER).is_some() {
-        edits.remove.push(PRICES_HEADER.into());
-    }
-    hiding_origin(redirect(answer, target, origin_url, public_url), edits)
-}
-
-fn hiding_origin(redirect: Option<Destination>, mut edits: HeaderEdits) -> HeaderEdits {
-    if let Some(Destination::Here { rewritten: Some(location), .. }) = redirect {
-        edits.set.push(("Location", location));
-    }
-    edits
-}
-
-fn redirect(
-    answer: &impl OriginAnswer,
-    target: &Target<'_>,
-    origin_url: Option<&str>,
-    public_url: Option<&str>,
-) -> Option<Destination> {
-    let location = (300..400).contains(&answer.status()).then(|| answer.header("Location")).flatten()?;
-    Some(destination(&location, target, origin_url, public_url))
-}
-
-impl<'a, R: Request> Visit<'a, R> {
-    /// The request as far as prices depend on it.
-    fn inquiry<'i>(
-        &'i self,
-        methods: &'i Methods,
-        headers: &'i dyn Headers,
-        client: &'i dyn Deref<Target = Client>,
-    ) -> Inquiry<'i> {
-        let Target { authority, path, query, .. } = self.target;
-        Inquiry { methods, authority, path, query, headers, client }
-    }
-
-    /// Whether a path of the same site has a route.
-    fn is_priced(&self, path: &str) -> bool {
-        self.table.is_priced(self.target.authority, path)
-    }
-
-    /// Scheme and host that clients of this site use, where the owner has said it.
-    fn public_url(&self) -> Option<&'a str> {
-        self.table.site(self.target.authority)?.public_url()
-    }
-
-    /// The host as passes name it.
-    fn host(&self) -> String {
-        host_of(self.target.authority)
-    }
-
-    /// The cookies, where one of ours may be among them.
-    fn cookies_with_passes(&self) -> Option<&str> {
-        self.request.mentions("Cookie", PASS_MARK).then(|| self.request.header("Cookie")).flatten()
-    }
-
-    /// Whether asking the origin changes nothing there. A framework that obeys an override would do more than read.
-    fn only_reads(&self) -> bool {
-        Method::parse(self.request.method())
-            .is_some_and(|method| ["GET", "HEAD"].contains(&method.as_str()) && self.methods(&method) != Methods::Any)
-    }
-
-    /// Names the request for the ledger: a payment is owed to the one it was first presented for. Of a body, which is
-    /// never read here, length and type; of other headers, those by which the route's price may be another.
-    fn name(&self, route: &Route) -> String {
-        let Target { path, query, .. } = self.target;
-        let mut text = format!("{} {}{path}{query}", self.request.method(), self.host());
-        for name in ["Range", "Content-Type", "Content-Length"] {
-            text.push('\n');
-            text.push_str(self.request.header(name).unwrap_or_default());
-        }
-        let asked = route.asked_in(&RequestHeaders(self.request));
-        if !asked.is_empty() {
-            text.extend(["\n", &asked]);
-        }
-        hex::encode(keccak256(text.as_bytes()))
-    }
-
-    /// The request on its way to the origin: exactly the path and query that were judged.
-    fn forward(&self) -> Forward {
-        let path_and_query = [self.target.path, self.target.query].concat();
-        let mut forward = free_forward(self.target.origin(), path_and_query, self.request.header_names());
-        // Whatever it opens, a pass is nothing to the origin. Its cookie goes along with every request of the site.
-        match self.cookies_with_passes().map(without_passes) {
-            None | Some(Cow::Borrowed(_)) => {}
-            Some(Cow::Owned(rest)) if rest.is_empty() => forward.edits.remove.push("Cookie".into()),
-            Some(Cow::Owned(rest)) => forward.edits.set.push(("Cookie", rest)),
-        }
-        forward
-    }
-
-    fn methods(&self, method: &Method) -> Methods {
-        methods_of(self.request, &self.target, method)
-    }
-}
-
-/// What the origin may take the method for. What an override says is not read: frameworks differ in that too.
-pub fn methods_of(request: &impl Request, target: &Target<'_>, method: &Method) -> Methods {
-    let overrides = |name: &str| METHOD_OVERRIDES.iter().any(|known| reads_as(name, known));
-    if target.overrides_method() || request.header_names().any(overrides) {
-        return Methods::Any;
-    }
-    // workerd opens a WebSocket with GET, whatever the method was; the origin may answer it as any other GET.
-    let upgrades = request.header_names().any(|name| reads_as(name, "Upgrade"));
-    if upgrades { method.readings().or_get() } else { method.readings() }
-}
-
-/// The request's headers, as prices see them.
-struct RequestHeaders<'a, R>(&'a R);
-
-impl<R: Request> Headers for RequestHeaders<'_, R> {
-    fn get(&self, name: &str) -> Option<String> {
-        self.0.header(name).map(str::to_owned)
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.header_names().map(str::to_owned).collect()
     }
 }
 

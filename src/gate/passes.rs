@@ -13,7 +13,10 @@ use crate::{
     transports::http,
 };
 
-use super::{Answer, Gate, ORIGIN_WITHIN, Visit, answer, hiding_origin, redirect};
+use super::{
+    Answer, Gate, Visit, answer,
+    relay::{ORIGIN_WITHIN, hiding_origin, redirect},
+};
 
 /// What passes need from outside.
 #[derive(Clone, Copy)]
