@@ -8,26 +8,19 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{Result, worker_sys::DurableObjectState};
 
 use super::{
-    bindings::{ChannelKeys, channel_keys, database, ledger},
+    bindings::{channel_keys, database, ledger},
     channel_store::{ChannelStore, Kept, Outgoing},
+    channel_work::keys_of,
     database::Database,
     fetch::WorkerFetch,
     host::Host,
     ledger_object::alarm_at,
-    ledger_stub::LedgerStub,
     object::said,
     roster,
 };
 use crate::{
-    books::write_channels,
-    chain,
-    channels::{
-        Account, Asked, Bringing, ChannelLine, Claim, Command, Due, Means, Move, MoveKind, Reply, Seen, apply,
-        on_alarm, till_name, told, wake,
-    },
-    claims::Teller,
-    evm::{Hash32, Signer},
-    facilitator::Roster,
+    channels::{Account, Asked, Bringing, ChannelLine, Claim, Command, Move, MoveKind, Reply, apply},
+    evm::Hash32,
     json,
     ports::{Background, Clock, Journal},
 };
@@ -36,11 +29,8 @@ use crate::{
 const SAVE_AFTER: Duration = Duration::from_secs(1);
 
 /// What moved on chain goes to the books so soon, what was charged out of a channel so late: many charges are one line.
-const WRITE_MOVES_AFTER_SECONDS: u64 = 1;
-const WRITE_CHARGES_AFTER_SECONDS: u64 = 20;
-
-/// The longest pause after books that could not be written.
-const WRITE_AGAIN_AFTER_AT_MOST_SECONDS: u64 = 300;
+pub(super) const WRITE_MOVES_AFTER_SECONDS: u64 = 1;
+pub(super) const WRITE_CHARGES_AFTER_SECONDS: u64 = 20;
 
 /// What goes over the wire to an object.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,17 +44,17 @@ pub(super) enum ChannelMessage {
 /// Made and called by the Worker's entry (`dev/entry/objects.js`).
 #[wasm_bindgen]
 pub struct ChannelObject {
-    store: Rc<ChannelStore>,
-    env: JsValue,
-    books: Option<Database>,
+    pub(super) store: Rc<ChannelStore>,
+    pub(super) env: JsValue,
+    pub(super) books: Option<Database>,
     /// Whether what is known will be stored in a moment.
     saving: Rc<Cell<bool>>,
     /// Whether the books' tables are up to date.
-    migrated: Cell<bool>,
+    pub(super) migrated: Cell<bool>,
     /// Failures in a row to write the books.
-    failures: Cell<u32>,
+    pub(super) failures: Cell<u32>,
     /// When the alarm comes, where that is known.
-    alarm: Cell<Option<u64>>,
+    pub(super) alarm: Cell<Option<u64>>,
 }
 
 #[wasm_bindgen]
@@ -161,7 +151,7 @@ impl ChannelObject {
 
 impl ChannelObject {
     /// Applies a command: nothing is awaited between reading and writing.
-    fn carry_out(&self, id: &Hash32, command: Command) -> Result<Reply> {
+    pub(super) fn carry_out(&self, id: &Hash32, command: Command) -> Result<Reply> {
         let Kept { account: before, write_at } = self.store.kept()?;
         let refund = match &command {
             Command::Refunded { transaction, amount, .. } => Some((transaction.clone(), amount.to_string())),
@@ -223,7 +213,7 @@ impl ChannelObject {
     }
 
     /// Keeps a changed channel; its line goes to the books a little later, the last one at once.
-    fn keep(&self, before: Option<&Account>, after: Option<Account>, write_at: u64) -> Result<()> {
+    pub(super) fn keep(&self, before: Option<&Account>, after: Option<Account>, write_at: u64) -> Result<()> {
         let now = Host.now();
         let line = |account: &Account, closed| ChannelLine::of(account, closed, now.0);
         let write_at = match (before, &after) {
@@ -250,158 +240,6 @@ impl ChannelObject {
         };
         self.store.keep(Kept { account: after, write_at })
     }
-
-    /// What a channel does without a request.
-    async fn work_channel(&self) -> Result<()> {
-        let Kept { account: Some(before), write_at } = self.store.kept()? else { return Ok(()) };
-        let now = Host.now();
-        let (after, Due { claim, look }) = on_alarm(before.clone(), now);
-        let means = before.means.clone();
-        if after.as_ref() != Some(&before) {
-            self.keep(Some(&before), after, write_at)?;
-        }
-        if let Some(claim) = claim
-            && let Some(means) = self.bring(claim.clone(), means.clone(), false).await
-            && let Kept { account: Some(before), write_at } = self.store.kept()?
-        {
-            self.keep(Some(&before), Some(told(before.clone(), &claim, &means, now)), write_at)?;
-        }
-        if look {
-            let id = format!("0x{}", hex::encode(before.channel.channel_id));
-            let at = Host.now().0;
-            let fetch = WorkerFetch::new(&self.env);
-            if let Some(known) = chain::channels(&fetch, &means.rpc, &[id]).await.and_then(|all| all.into_iter().next())
-            {
-                let seen = Seen {
-                    balance: known.balance,
-                    total_claimed: known.total_claimed,
-                    withdraw_requested_at: known.withdraw_requested_at,
-                    refund_nonce: known.refund_nonce,
-                    at,
-                };
-                self.carry_out(&before.channel.channel_id, Command::Look(seen))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the till, which says whom it asks; nothing where it cannot be reached. A claim is told again then; what is
-    /// credited is paid out with the next one.
-    async fn bring(&self, claim: Claim, means: Means, credited: bool) -> Option<Means> {
-        let till = till_name(&means.network, &claim.config);
-        let told = match ledger(&self.env) {
-            Some(stub) => stub.bring(&till, Bringing { claim, means, credited }).await.ok(),
-            None => None,
-        };
-        if told.is_none() {
-            Host.fault("channels: a till cannot be reached; it is told again");
-        }
-        told
-    }
-
-    async fn work_till(&self) -> Result<()> {
-        let Some(ledger) = ledger(&self.env) else { return Ok(()) };
-        let (roster, keys) = (roster(), channel_keys(&self.env));
-        let fetch = WorkerFetch::new(&self.env);
-        self.teller(&fetch, &roster, &ledger, keys_of(&keys)).work().await
-    }
-
-    fn teller<'a>(
-        &'a self,
-        fetch: &'a WorkerFetch,
-        roster: &'a Roster,
-        ledger: &'a LedgerStub,
-        keys: &'a [Signer],
-    ) -> Teller<'a, ChannelStore, WorkerFetch, Host, LedgerStub> {
-        Teller { store: &self.store, fetch, host: &Host, roster, ledger, keys }
-    }
-
-    /// Empties the outbox into the books, with the channel's line where it is due. If they cannot be written, it waits.
-    async fn write_books(&self) -> Result<()> {
-        let Some(database) = &self.books else { return Ok(()) };
-        let kept = self.store.kept()?;
-        let is_due = kept.write_at != 0 && kept.write_at <= Host.now().0;
-        let line =
-            kept.account.as_ref().filter(|_| is_due).map(|account| ChannelLine::of(account, false, Host.now().0));
-        let (outgoing, last) = self.store.outbox()?;
-        let (mut lines, mut moves) = (Vec::from_iter(line), Vec::new());
-        for outgoing in outgoing {
-            match outgoing {
-                Outgoing::Line(line) => lines.push(*line),
-                Outgoing::Moved(one) => moves.push(one),
-            }
-        }
-        if lines.is_empty() && moves.is_empty() {
-            return Ok(());
-        }
-        match write_channels(database, &lines, &moves, &self.migrated).await {
-            Ok(()) => {
-                self.failures.set(0);
-                self.store.sent(last)?;
-                // What was charged meanwhile is written the next time.
-                let now = self.store.kept()?;
-                if is_due && now.account.is_some() {
-                    let same = now.account == kept.account;
-                    let write_at = if same { 0 } else { Host.now().plus(WRITE_CHARGES_AFTER_SECONDS).0 };
-                    self.store.keep(Kept { write_at, ..now })?;
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.failures.set(self.failures.get().saturating_add(1));
-                Host.fault(&error.to_string());
-                Ok(())
-            }
-        }
-    }
-
-    /// Sets the alarm to the first thing that is to be done. One that comes too early does no harm.
-    async fn schedule(&self) -> Result<()> {
-        let now = Host.now();
-        let Some(next) = self.next_alarm()? else {
-            let is_empty = self.store.kept()?.account.is_none() && self.store.is_made();
-            if is_empty && !self.store.has_outbox()? && !self.store.is_till()? {
-                self.alarm.set(None);
-                self.store.clear().await?;
-            }
-            return Ok(());
-        };
-        let known = match self.alarm.get() {
-            Some(known) => Some(known),
-            None => {
-                self.store.state().storage().get_alarm().await?.and_then(|millis| u64::try_from(millis / 1000).ok())
-            }
-        };
-        // One that is over is not there any more, whatever is remembered.
-        if let Some(known) = known.filter(|known| *known <= next && *known > now.0) {
-            self.alarm.set(Some(known));
-            return Ok(());
-        }
-        self.alarm.set(Some(next));
-        self.store.state().storage().set_alarm(alarm_at(next)).await
-    }
-
-    /// When the first thing is to be done.
-    fn next_alarm(&self) -> Result<Option<u64>> {
-        let now = Host.now();
-        let kept = self.store.kept()?;
-        let has_outbox = self.store.has_books() && self.store.has_outbox()?;
-        let after_failures = |at: u64| match self.failures.get() {
-            0 => at,
-            count => at.max(now.plus((1 << count.min(9)).min(WRITE_AGAIN_AFTER_AT_MOST_SECONDS)).0),
-        };
-        let outbox = has_outbox.then(|| after_failures(now.plus(WRITE_MOVES_AFTER_SECONDS).0));
-        let line = (kept.write_at != 0).then(|| after_failures(kept.write_at));
-        let channel = kept.account.as_ref().map(wake);
-        // One object keeps either.
-        let claim = if kept.account.is_some() { None } else { self.store.next_claim()? };
-        // A second in the future at least: an alarm in the past would come again at once, for ever.
-        Ok([outbox, line, channel, claim].into_iter().flatten().min().map(|next| next.max(now.plus(1).0)))
-    }
-}
-
-fn keys_of(keys: &ChannelKeys) -> &[Signer] {
-    keys.as_deref().unwrap_or_default()
 }
 
 fn moved(account: &Account, kind: MoveKind, transaction: String, amount: String) -> Move {

@@ -3,6 +3,7 @@
 mod bindings;
 mod channel_object;
 mod channel_store;
+mod channel_work;
 mod counter;
 mod database;
 mod door;
