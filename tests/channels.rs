@@ -46,6 +46,7 @@ fn voucher(max: u64, price: u64, request: &str, seen: Option<Seen>) -> Presentat
         price: price.into(),
         asked: Asked::Voucher,
         request: request.to_owned(),
+        quoted: String::new(),
         seen,
         means: means(),
         known_only: false,
@@ -332,8 +333,8 @@ fn opened() -> (Option<Account>, u32) {
 
 /// What the holder of a request says when the origin has answered.
 fn served(presentation: &Presentation) -> Served {
-    let Presentation { max, signature, price, request, .. } = presentation.clone();
-    Served { max, signature, price, request }
+    let Presentation { max, signature, price, request, quoted, .. } = presentation.clone();
+    Served { max, signature, price, request, quoted }
 }
 
 fn charged(known: &mut Option<Account>, hold: u32, amount: u64, at: u64) {
@@ -345,6 +346,25 @@ fn charged(known: &mut Option<Account>, hold: u32, amount: u64, at: u64) {
         at,
     );
     assert!(matches!(reply, Reply::Charged(_)), "{reply:?}");
+}
+
+#[test]
+fn what_is_owed_by_voucher_is_not_given_where_the_same_document_asks_for_more() {
+    let of = |price, quoted: &str| Presentation { quoted: quoted.to_owned(), ..voucher(10, price, "a", None) };
+    for (price, quoted, given) in
+        [(11, "v1", false), (11, "v2", true), (11, "", true), (10, "v1", true), (9, "v1", true)]
+    {
+        let (mut known, hold) = opened();
+        let served = Box::new(served(&of(10, "v1")));
+        let charge = Command::Charge { hold, served, amount: 10_u64.into(), deposited: None, ended: false };
+        assert!(matches!(tell(&mut known, charge, 1002), Reply::Charged(_)));
+        tell(&mut known, Command::Delivered { hold, whole: false }, 1003);
+        for known_only in [false, true] {
+            let again = Presentation { known_only, ..of(price, quoted) };
+            let reply = tell(&mut known.clone(), present(again), 1004);
+            assert_eq!(matches!(reply, Reply::Owed { .. }), given, "{price} {quoted}: {reply:?}");
+        }
+    }
 }
 
 #[test]

@@ -343,25 +343,60 @@ fn a_path_that_is_priced_under_another_name_is_misdirected() {
     assert_eq!(status(&world, &FakeRequest::get("https://x.workers.dev/free")), 200);
 }
 
-#[test]
-fn what_is_owed_at_one_price_opens_nothing_dearer() {
-    let tiers = json!({"rules": [
-        {"when": {"header": {"X-Tier": "premium"}}, "price": "$0.05"},
-        {"when": {"userAgent": "*Robot*"}, "price": "$0.05"},
-    ]});
-    let world = world(&one_cent(&tiers));
-    let x402_edge::gate::Answer::Origins { delivery: Some(ticket), .. } = world.serve(&paid()) else {
+/// Pays one cent and breaks the answer off: the content is owed.
+fn broken_off(world: &World, request: &FakeRequest) {
+    let x402_edge::gate::Answer::Origins { delivery: Some(ticket), .. } = world.serve(request) else {
         panic!("not served")
     };
-    let cut = |hold| x402_edge::ledger::Command::Delivered { hold, whole: false };
-    common::now(ticket.tell(&world, cut)).unwrap();
-    for (name, value, expected) in [
-        ("X-Tier", "premium", 409),
-        ("X_Tier", "premium", 400),
-        ("X-Tier", "basic", 409),
-        ("User-Agent", "A Robot", 409),
-    ] {
-        assert_eq!(status(&world, &paid().with(name, value)), expected, "{name}: {value}");
+    common::now(ticket.delivered(world, false)).unwrap();
+}
+
+#[test]
+fn what_is_owed_at_one_price_opens_nothing_dearer_of_the_same_document() {
+    let tiers = json!({"rules": [
+        {"when": {"header": {"X-Tier": "premium"}}, "price": "$0.05"},
+        {"when": {"header": {"X-Tier": "token"}}, "accepts": [
+            {"price": {"asset": OTHER, "amount": "10000"}, "extra": {"name": "T", "version": "1"}},
+        ]},
+        {"when": {"country": "US"}, "price": "$0.05"},
+        {"when": {"header": {"X-Tier": "cheap"}}, "price": "$0.005"},
+    ]});
+    let world = world(&one_cent(&tiers));
+    broken_off(&world, &paid());
+    for tier in ["premium", "token"] {
+        assert_eq!(status(&world, &paid().with("X-Tier", tier)), 409, "{tier}");
     }
-    assert_eq!(status(&world, &paid().with("X-Other", "premium")), 200);
+    let american = Client { country: Some("US".to_owned()), ..Client::default() };
+    assert_eq!(status(&world, &FakeRequest { client: american, ..paid() }), 409);
+    // At the same price, or a lower one, it is owed however it is asked for.
+    for (name, value) in [("X-Tier", "basic"), ("User-Agent", "Another/2"), ("X-Tier", "cheap")] {
+        broken_off(&world, &paid().with(name, value));
+    }
+    assert_eq!(status(&world, &paid()), 200);
+}
+
+#[test]
+fn what_is_owed_stays_owed_when_the_document_changes() {
+    for more in [
+        json!({"price": "$0.05"}),
+        json!({"rules": [{"when": {"userAgent": "*Robot*"}, "price": "$0.05"}]}),
+        json!({"price": "$0.05", "rules": [{"when": {"header": {"X-Tier": "premium"}}, "price": "$1"}]}),
+    ] {
+        let mut world = world(&one_cent(&json!({})));
+        broken_off(&world, &paid());
+        world.later(1000);
+        world.prices = world.prices.after_reading(Some(&one_cent(&more).to_string()));
+        assert_eq!(world.prices.problems(), []);
+        assert_eq!(status(&world, &paid()), 200, "{more}");
+    }
+}
+
+#[test]
+fn what_was_paid_at_a_price_from_before_an_edit_is_owed_too() {
+    let mut world = world(&one_cent(&json!({})));
+    world.prices = world.prices.after_edit(&one_cent(&json!({"price": "$0.05"})).to_string(), UnixTime(NOW - 10));
+    broken_off(&world, &paid());
+    // It is not honoured any more, and the document is the one under which it was paid.
+    world.later(1000);
+    assert_eq!(status(&world, &paid()), 200);
 }

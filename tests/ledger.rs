@@ -56,6 +56,8 @@ fn presentation(request: u8) -> Presentation {
         digest: "d".to_owned(),
         request: request.to_string(),
         sale: Sale::default(),
+        quoted: String::new(),
+        is_enough: true,
         valid_until: 300,
         wish: Wish::VerifyFirst,
         max_unsettled: 2,
@@ -264,12 +266,37 @@ fn and(mut story: Vec<(u64, Command)>, more: &[(u64, Command)]) -> Vec<(u64, Com
 fn a_copy_waits_until_the_first_has_ended() {
     let present = |at| (at, Command::Present(Box::new(presentation(0))));
     assert_eq!(story(&[present(0), present(1)]), Reply::Busy { retry_after: 2 });
-    assert_eq!(story(&[present(0), (0, Command::Serve { hold: 1 }), present(69)]), Reply::Busy { retry_after: 2 });
-    // Its isolate died: nothing was charged, the lease is over.
-    assert_eq!(
-        story(&[present(0), (0, Command::Serve { hold: 1 }), present(71)]),
-        Reply::Held { hold: 2, plan: Plan::VerifyFirst, ahead: false }
-    );
+    // Verifying (4 s here), the ledger's own steps, and the origin; also where the gate verifies first although the
+    // ledger would have asked the origin at once.
+    for first in [vec![present(0)], vec![present(0), (0, Command::Serve { hold: 1 })]] {
+        assert_eq!(story(&and(first.clone(), &[present(79)])), Reply::Busy { retry_after: 2 });
+        // Its isolate died: nothing was charged, the lease is over.
+        let again = Reply::Held { hold: 2, plan: Plan::VerifyFirst, ahead: false };
+        assert_eq!(story(&and(first, &[present(80)])), again);
+    }
+}
+
+#[test]
+fn a_payment_that_was_verified_first_settles_without_another_word() {
+    let present = (0, Command::Present(Box::new(presentation(0))));
+    let settle = (70, Command::Settle { hold: 1, attempt: attempt() });
+    assert_eq!(story(&[present, settle]), Reply::Done);
+}
+
+#[test]
+fn what_is_owed_is_not_given_where_the_same_document_asks_for_more() {
+    let paid = Presentation { quoted: "v1".to_owned(), ..presentation(0) };
+    let mut settled = settled_at(0);
+    settled[0].1 = Command::Present(Box::new(paid.clone()));
+    let gone = (1, Command::Delivered { hold: 1, whole: false });
+    let again = |quoted: &str, is_enough| {
+        let known_only = Presentation { quoted: quoted.to_owned(), is_enough, known_only: true, ..paid.clone() };
+        story(&and(settled.clone(), &[gone.clone(), (2, Command::Present(Box::new(known_only)))]))
+    };
+    assert_eq!(again("v1", false), Reply::Elsewhere);
+    for (quoted, is_enough) in [("v1", true), ("v2", false), ("", false)] {
+        assert_eq!(again(quoted, is_enough), owed(2), "{quoted} {is_enough}");
+    }
 }
 
 #[test]

@@ -124,6 +124,8 @@ fn no_usage_costs_nothing_and_spends_the_authorization() {
     let world = world(TOKENS, "application/json", vec![r#"{"usage":{"input_tokens":0,"output_tokens":0}}"#]);
     assert_eq!(charged(&world), None);
     assert_eq!(world.ours(&payment()).status, 402);
+    let unsettled = world.clerks.borrow().values().next().map(|clerk| clerk.store().standing().unwrap().unsettled);
+    assert_eq!(unsettled, Some(0), "what it might have cost was set aside");
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod common;
 
 use common::{FakeAnswer, FakeRequest, World, decoded, reply, wallet::Wallet};
 use serde_json::json;
-use x402_edge::{gate::Answer, prices::Snapshot, x402::SettlementResponse};
+use x402_edge::{gate::Answer, prices::Snapshot, settlement::PaymentStore, x402::SettlementResponse};
 
 const URL: &str = "https://api.example.com/premium-data";
 const VERIFY: &str = "https://facilitator.example/verify";
@@ -125,6 +125,17 @@ fn unknown_payers_whose_payments_settle_are_never_too_many() {
     for wallet in 1..=30 {
         assert_eq!(calls(&world, &paid(&world, "GET", wallet, 1)), is(200, &[ORIGIN, SETTLE]));
     }
+}
+
+#[test]
+fn a_run_that_there_was_none_of_is_not_counted() {
+    let world = with(r#""maxUnsettled": {"payer": 2, "route": 0},"#);
+    world.verify.replace(vec![reply(500, &json!({}))]);
+    for nonce in 1..4 {
+        assert_eq!(calls(&world, &paid(&world, "GET", 1, nonce)).1, [VERIFY]);
+    }
+    let unsettled = || world.clerks.borrow().values().next().map(|clerk| clerk.store().standing().unwrap().unsettled);
+    assert_eq!(unsettled(), Some(0));
 }
 
 #[test]

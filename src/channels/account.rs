@@ -101,6 +101,12 @@ pub struct Owed {
     pub max: Uint256,
     /// Names the request.
     pub request: String,
+    /// What the request cost at most.
+    #[serde(default)]
+    pub price: Uint256,
+    /// As in [`super::Served`].
+    #[serde(default)]
+    pub quoted: String,
     /// What the client is told, each time the same.
     pub receipt: Receipt,
     /// When it was charged; Unix seconds.

@@ -39,12 +39,15 @@ pub struct Presentation {
     pub signature: String,
     /// Whether it was seen here whose signature it is; else only a facilitator's word counts.
     pub proven: bool,
-    /// What the request costs at most; zero for a refund.
+    /// What the request costs at most; zero for a refund. Of a voucher that no price asks for, by the prices of now.
     pub price: Uint256,
     /// What is wanted.
     pub asked: Asked,
     /// Names the request.
     pub request: String,
+    /// As in [`Served`].
+    #[serde(default)]
+    pub quoted: String,
     /// What the chain said just now, where it was asked.
     pub seen: Option<Seen>,
     /// Whom to ask, and when to claim.
@@ -140,6 +143,9 @@ pub struct Served {
     pub price: Uint256,
     /// Names the request.
     pub request: String,
+    /// Version of the price document that asks for this price; empty where that is one of before, or none.
+    #[serde(default)]
+    pub quoted: String,
 }
 
 /// What is to be done.

@@ -79,6 +79,10 @@ fn recalled(account: &mut Account, new: &Presentation, now: UnixTime) -> Option<
         if owed.lease_until > now.0 {
             return Some(Reply::Busy { retry_after: RETRY_AFTER_SECONDS });
         }
+        // The same document asks for more: by another rule, the same URL is sold dearer.
+        if new.price > owed.price && !new.quoted.is_empty() && new.quoted == owed.quoted {
+            return Some(Reply::Elsewhere);
+        }
         owed.given_again += 1;
         owed.hold = hold;
         owed.lease_until = now.0 + DELIVERING_SECONDS;

@@ -83,7 +83,7 @@ fn settling(
     (asked, refund): (Asked, Option<SignedRefund>),
     now: UnixTime,
 ) -> (Option<Account>, Reply) {
-    let Served { max, signature, price, request } = served;
+    let Served { max, signature, price, request, .. } = served;
     let is_ours = match &account.serving {
         Some(serving) => serving.hold == hold && serving.max == max && serving.request == request,
         None => account.channel.continues_with(max, price).is_ok(),
@@ -117,6 +117,7 @@ fn charge(
 ) -> (Option<Account>, Reply) {
     let is_it =
         |serving: &mut Serving| serving.hold == hold && serving.max == served.max && serving.request == served.request;
+    let (price, quoted) = (served.price, served.quoted.clone());
     let serving = match account.serving.take_if(is_it) {
         Some(serving) => serving,
         // A hold on a voucher is kept in memory only. Where it is lost and nobody else has the channel, the voucher
@@ -190,6 +191,8 @@ fn charge(
             hold,
             max: serving.max,
             request: serving.request,
+            price,
+            quoted,
             receipt: receipt.clone(),
             since: now.0,
             lease_until: now.0 + DELIVERING_SECONDS,

@@ -72,11 +72,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let patience = visit.table.facilitator_timeout();
         let forward = purchase.forward(payment.is_metered());
         let ask_origin = || origin.send(forward, PAID_ORIGIN_WITHIN);
-        let plan = match plan {
-            // Verified first where unknown payers keep the origin busy already.
-            Plan::VerifyBeside | Plan::TrustUnknown if !self.may_run(purchase) => Plan::VerifyFirst,
-            plan => plan,
-        };
+        // Verified first where unknown payers keep the origin busy already.
+        let is_too_much = matches!(plan, Plan::VerifyBeside | Plan::TrustUnknown) && !self.may_run(purchase);
+        let plan = if is_too_much { Plan::VerifyFirst } else { plan };
         let (payment, verifying, answer) = match plan {
             Plan::VerifyBeside => {
                 let (verified, answer) = join(self.verify(payment, purchase), ask_origin()).await;
@@ -92,7 +90,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             }
             Plan::VerifyFirst => match self.verify(payment, purchase).await {
                 Ok(payment) => (payment, self.host.millis().saturating_sub(begun), ask_origin().await),
-                Err(answer) => return self.release(ticket, answer).await.into(),
+                // The ledger counts a run that there was none of.
+                Err(answer) => return self.unpaid(ticket, is_too_much, answer).await.into(),
             },
             Plan::Trust | Plan::TrustUnknown => match self.facilitators().trust(visit.table.facilitators(), payment) {
                 Some(payment) => (payment, 0, ask_origin().await),

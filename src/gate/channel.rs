@@ -56,7 +56,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             // Its price has changed; what it was charged for may still be owed.
             let terms = PaymentRequirements::from_v2(payload.get("accepted")?.clone()).ok()?;
             let checked = batch_settlement::recall(payload, &terms)?;
-            return self.recall_crossing(Crossing::of(payload, checked, challenge, visit), origin).await;
+            return self
+                .recall_crossing(Crossing::of(payload, checked, challenge, visit, self.prices.version()), origin)
+                .await;
         };
         let refused = |refusal: &Refusal| Some(challenge.refused(refusal, X402Version::V2).into());
         if check_echo(challenge.extensions(), payload.get("extensions")).is_err() {
@@ -71,7 +73,14 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             },
         };
         Some(match self.can_claim(&offer, table).await {
-            Some(true) => self.cross(Crossing::of(payload, checked, challenge, visit), late.as_ref(), origin).await,
+            Some(true) => {
+                self.cross(
+                    Crossing::of(payload, checked, challenge, visit, self.prices.version()),
+                    late.as_ref(),
+                    origin,
+                )
+                .await
+            }
             Some(false) => return refused(&Refusal::Channel(ChannelFlaw::ReceiverAuthorizerMismatch)),
             None => answer::terms_unknown().into(),
         })
@@ -98,7 +107,9 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         crossing: Crossing<'_, R>,
         origin: &O,
     ) -> Option<Answer<O::Answer>> {
-        let presentation = Presentation { known_only: true, ..crossing.presentation(None) };
+        // By the same document it may not be dearer: then another rule is meant than the one it was charged by.
+        let (quoted, price) = (self.prices.version().unwrap_or_default().to_owned(), crossing.price_now());
+        let presentation = Presentation { known_only: true, quoted, price, ..crossing.presentation(None) };
         match self.ledger?.channel(&crossing.object, Command::Present(Box::new(presentation))).await {
             Ok(reply @ (Reply::Owed { .. } | Reply::Busy { .. })) => {
                 Some(self.follow_channel(reply, &crossing, (&Asked::Voucher, None), None, origin).await)

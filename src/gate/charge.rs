@@ -44,7 +44,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             }
             return self.buy(payment, None, Next::VERIFY_FIRST, &purchase, origin).await;
         };
-        let (digest, request) = (hex::encode(payment.digest()), visit.name(challenge.quote().route));
+        let (digest, request) = (hex::encode(payment.digest()), visit.name());
         let naming = Naming::of(payment.payload(), challenge, visit.target.authority, &digest, &request);
         let ticket = match naming {
             None => ticket,
@@ -59,6 +59,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             digest,
             request,
             sale: purchase.sale(requirements, self.prices.version()),
+            quoted: purchase.quoted(self.prices.version()),
+            is_enough: true,
             valid_until: payment.expires_at().0,
             wish: purchase.wish(&payment),
             max_unsettled: purchase.max_unsettled().payer,
@@ -103,7 +105,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         let (amount, idempotency_key) = (Amount::new(claim.value), ticket.idempotency_key());
         let paid = Paid { payer: claim.payer, asset, amount, network, idempotency_key };
         let purchase = Purchase { visit, challenge, version, paid };
-        let (digest, request) = (hex::encode(claim.digest), visit.name(challenge.quote().route));
+        let (digest, request) = (hex::encode(claim.digest), visit.name());
         let ticket = match Naming::of(payload, challenge, visit.target.authority, &digest, &request) {
             None => ticket,
             Some(naming) => match naming.look(ledger).await {
@@ -116,6 +118,8 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             digest,
             request,
             sale: Sale::default(),
+            quoted: self.prices.version().unwrap_or_default().to_owned(),
+            is_enough: purchase.is_enough(),
             valid_until: 0,
             wish: Wish::VerifyFirst,
             max_unsettled: 0,

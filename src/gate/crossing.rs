@@ -7,7 +7,7 @@ use crate::{
         Asked, ChannelState, ClaimPolicy, Means, Presentation, Receipt, Seen, Served, VoucherState, channel_name,
         voucher_payment_id,
     },
-    evm::keccak256,
+    evm::{Uint256, keccak256},
     money::Amount,
     origin::Paid,
     ports::Request,
@@ -22,6 +22,7 @@ use super::{
     Visit,
     answer::{Challenge, OurAnswer},
     purchase::Purchase,
+    terms::is_by_channel,
 };
 
 /// A checked payment by channel, and what it buys.
@@ -34,6 +35,8 @@ pub(super) struct Crossing<'a, R> {
     pub(super) object: String,
     /// Names the request.
     pub(super) request: String,
+    /// The price document that asks for what is paid.
+    pub(super) quoted: String,
 }
 
 impl<'a, R: Request> Crossing<'a, R> {
@@ -42,8 +45,9 @@ impl<'a, R: Request> Crossing<'a, R> {
         checked: CheckedMessage,
         challenge: &'a Challenge<'a>,
         visit: &'a Visit<'a, R>,
+        prices: Option<&str>,
     ) -> Self {
-        let (offer, request) = (checked.requirements(), visit.name(challenge.quote().route));
+        let (offer, request) = (checked.requirements(), visit.name());
         let network = offer.network();
         let key = format!("{}{request}", voucher_payment_id(network, &checked.digest()));
         let paid = Paid {
@@ -55,7 +59,17 @@ impl<'a, R: Request> Crossing<'a, R> {
         };
         let object = channel_name(network, &checked.message().voucher.channel_id);
         let purchase = Purchase { visit, challenge, version: X402Version::V2, paid };
-        Self { purchase, payload, checked, object, request }
+        let quoted = purchase.quoted(prices);
+        Self { purchase, payload, checked, object, request, quoted }
+    }
+
+    /// What the request costs by the prices of now, by channel and in this token; more than anybody has where it is not
+    /// sold so.
+    pub(super) fn price_now(&self) -> Uint256 {
+        let Paid { network, asset, .. } = self.purchase.paid;
+        let offers = self.purchase.challenge.quote().accepts().iter();
+        let same = offers.filter(|offer| is_by_channel(offer) && offer.network() == network && offer.asset() == asset);
+        same.map(|offer| offer.amount().units()).min().unwrap_or(Uint256::MAX)
     }
 
     /// What the payload asks for.
@@ -105,6 +119,7 @@ impl<'a, R: Request> Crossing<'a, R> {
             price: checked.price(),
             asked,
             request: request.clone(),
+            quoted: self.quoted.clone(),
             seen,
             means: Means {
                 network: network.to_string(),
@@ -126,6 +141,7 @@ impl<'a, R: Request> Crossing<'a, R> {
             signature: message.voucher_signature(),
             price: self.checked.price(),
             request: self.request.clone(),
+            quoted: self.quoted.clone(),
         }
     }
 

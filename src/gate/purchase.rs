@@ -43,6 +43,20 @@ impl<R: Request> Purchase<'_, R> {
         }
     }
 
+    /// Whether what is paid pays the request by the prices of now.
+    pub(super) fn is_enough(&self) -> bool {
+        let Paid { asset, amount, network, .. } = self.paid;
+        let would_pay = |offer: &PaymentRequirements| {
+            offer.network() == network && offer.asset() == asset && offer.amount() <= amount
+        };
+        self.challenge.quote().accepts().iter().any(would_pay)
+    }
+
+    /// The price document that quotes it for what is paid; empty where that is one of before.
+    pub(super) fn quoted(&self, prices: Option<&str>) -> String {
+        prices.filter(|_| self.is_enough()).unwrap_or_default().to_owned()
+    }
+
     /// How often the origin may work for nothing.
     pub(super) fn max_unsettled(&self) -> MaxUnsettled {
         self.challenge.quote().route.policy().max_unsettled

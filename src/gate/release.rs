@@ -8,10 +8,10 @@ use crate::{
 use super::{Gate, Ticket};
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
-    /// The origin failed: nothing is charged. The payer of a payment that was verified is not to blame; else the run
-    /// counts, since one without funds could ask for nothing but errors.
-    pub(super) async fn unpaid<T>(&self, ticket: Option<&Ticket>, is_verified: bool, answer: T) -> T {
-        if !is_verified {
+    /// Nothing is charged, since the origin failed. The payer of a payment that was verified is not to blame, and the run
+    /// `is_forgiven`; else it counts, since one without funds could ask for nothing but errors.
+    pub(super) async fn unpaid<T>(&self, ticket: Option<&Ticket>, is_forgiven: bool, answer: T) -> T {
+        if !is_forgiven {
             return self.release(ticket, answer).await;
         }
         if let Some(ticket) = ticket {

@@ -8,7 +8,7 @@ use crate::{
     origin::free_forward,
     passes::{PASS_MARK, without_passes},
     ports::{Forward, Request},
-    prices::{Headers, Inquiry, Method, Methods, PriceTable, Route, Target, host_of, reads_as},
+    prices::{Headers, Inquiry, Method, Methods, PriceTable, Target, host_of, reads_as},
 };
 
 /// A request that is well formed, and the prices that hold for it.
@@ -60,17 +60,13 @@ impl<'a, R: Request> Visit<'a, R> {
     }
 
     /// Names the request for the ledger: a payment is owed to the one it was first presented for. Of a body, which is
-    /// never read here, length and type; of other headers, those by which the route's price may be another.
-    pub(super) fn name(&self, route: &Route) -> String {
+    /// never read here, length and type.
+    pub(super) fn name(&self) -> String {
         let Target { path, query, .. } = self.target;
         let mut text = format!("{} {}{path}{query}", self.request.method(), self.host());
         for name in ["Range", "Content-Type", "Content-Length"] {
             text.push('\n');
             text.push_str(self.request.header(name).unwrap_or_default());
-        }
-        let asked = route.asked_in(&RequestHeaders(self.request));
-        if !asked.is_empty() {
-            text.extend(["\n", &asked]);
         }
         hex::encode(keccak256(text.as_bytes()))
     }

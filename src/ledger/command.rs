@@ -15,6 +15,13 @@ pub struct Presentation {
     pub request: String,
     /// As in [`super::Payment`].
     pub sale: Sale,
+    /// As in [`super::Payment`].
+    #[serde(default)]
+    pub quoted: String,
+    /// Whether what was signed pays the request by the prices of now. It need not where it is owed: a price may have
+    /// changed since, but the same document may not ask for more.
+    #[serde(default = "yes")]
+    pub is_enough: bool,
     /// Last second at which the authorization can be settled.
     pub valid_until: u64,
     /// What may come first: `/verify` or the origin.
@@ -27,6 +34,10 @@ pub struct Presentation {
     pub verify_seconds: u64,
     /// Only a payment the ledger knows counts: its own terms have changed or its time is over.
     pub known_only: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What the ledger is told. Each is applied whole or not at all.
@@ -55,8 +66,8 @@ pub enum Command {
         /// Whether the answer has ended already: what it used is known then. It is not given again.
         ended: bool,
     },
-    /// The origin was asked for a payment that was verified, and failed: nothing was charged, and the payer is not to
-    /// blame.
+    /// The origin failed for a payment that was verified, broke off an answer that was leaving, or was not asked at all:
+    /// nothing was charged, and the run does not count.
     Forgive {
         /// Who says so.
         hold: u32,

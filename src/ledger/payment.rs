@@ -32,10 +32,13 @@ pub struct Payment {
     pub state: State,
     /// The EIP-712 hash that was signed: the same hash is the same payment, whatever its spelling.
     pub digest: String,
-    /// The request it was first presented for: a hash of method, host, path and query.
+    /// The request it was first presented for: a hash of method, host, path, query, `Range`, and the body's type and length.
     pub request: String,
     /// What is bought, for the owner's books.
     pub sale: Sale,
+    /// Version of the price document that quoted what was paid; empty where that was one of before, or none.
+    #[serde(default)]
+    pub quoted: String,
     /// The newest hold. Commands of older ones change nothing, but for evidence of settlement.
     pub hold: u32,
     /// Until then the holder acts and copies wait; Unix seconds.

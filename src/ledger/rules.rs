@@ -45,7 +45,8 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
         (None, _) => (None, Reply::Stale),
         (Some(payment), Command::Serve { hold }) => step(payment, hold, [State::Held], |payment| {
             enter(payment, State::Serving, now);
-            payment.lease_until = now.0 + SERVING_SECONDS;
+            // Not shortened: the gate may verify first all the same.
+            payment.lease_until = payment.lease_until.max(now.0 + SERVING_SECONDS);
         }),
         (Some(payment), Command::Settle { hold, attempt }) => {
             step(payment, hold, ORIGIN, |payment| settle(payment, attempt, now))
@@ -67,7 +68,6 @@ pub fn apply(known: Option<Payment>, command: Command, now: UnixTime) -> (Option
         // What is used shows when the answer has ended: the origin is still at work, and the answer is leaving.
         (Some(payment), Command::Delivering { hold }) if ORIGIN.contains(&payment.state) && payment.set_aside => {
             step(payment, hold, ORIGIN, |payment| {
-                enter(payment, State::Serving, now);
                 payment.ahead = Some(Ahead::Leaving);
                 payment.lease_until = now.0 + SERVING_SECONDS;
             })
@@ -188,6 +188,10 @@ fn present(known: Option<Payment>, new: Presentation, now: UnixTime) -> (Option<
         State::Settled if !same => spent(payment),
         State::Settled if leased => (Some(payment), busy),
         State::Settled if payment.request != new.request => (Some(payment), Reply::Elsewhere),
+        // The same document asks for more: by another rule, the same URL is sold dearer.
+        State::Settled if !new.is_enough && !new.quoted.is_empty() && payment.quoted == new.quoted => {
+            (Some(payment), Reply::Elsewhere)
+        }
         State::Settled => match payment.receipt.clone() {
             Some(receipt) if payment.given_again < MAX_GIVEN_AGAIN => {
                 payment.given_again += 1;
@@ -230,6 +234,7 @@ fn hold_anew(before: Option<Payment>, new: Presentation, now: UnixTime) -> (Opti
         digest: new.digest,
         request: new.request,
         sale: new.sale,
+        quoted: new.quoted,
         hold,
         // To be verified first, and then the origin is asked, without another word to the ledger.
         lease_until: now.0 + new.verify_seconds.min(MAX_VERIFY_SECONDS) + HELD_MARGIN_SECONDS + SERVING_SECONDS,

@@ -7,10 +7,9 @@ use serde_json::{Map, Value};
 use crate::x402::{PaymentRequirements, ResourceInfo, v1};
 
 use super::{
-    Diagnosis, Headers, Inquiry, Method, Mode, PassTerms, Pattern, Policy, Quota, Rollout, Rule, Terms,
+    Diagnosis, Inquiry, Method, Mode, PassTerms, Pattern, Policy, Quota, Rollout, Rule, Terms,
     decision::Quote,
     diagnosis::{keep, meant},
-    headers::readings_of,
     json::Node,
     offer::read_object,
     policy,
@@ -193,22 +192,6 @@ impl Route {
     /// Its rules, in order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
-    }
-
-    /// What a request says in the headers that the rules look at, a line for each that it has: two requests for one URL
-    /// that differ here may differ in price.
-    pub fn asked_in(&self, headers: &dyn Headers) -> String {
-        let mut names: Vec<&str> = Vec::new();
-        for name in self.rules.iter().flat_map(|rule| rule.when().headers()) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        let lines = names.iter().filter_map(|name| {
-            let (readings, _) = readings_of(headers, name);
-            (!readings.is_empty()).then(|| format!("{name}: {}\n", readings.join("\t")))
-        });
-        lines.collect()
     }
 
     /// Whether its prices are charged.

@@ -16,8 +16,6 @@ const KEYS: [&str; 9] =
     ["country", "continent", "asn", "ip", "botScore", "verifiedBot", "userAgent", "header", "query"];
 const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 
-const USER_AGENT: &str = "user-agent";
-
 /// Values that one property may list.
 const MAX_VALUES: usize = 1_000;
 
@@ -107,15 +105,6 @@ impl When {
         &self.text
     }
 
-    /// The headers that are looked at.
-    pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
-        self.conditions.iter().filter_map(|condition| match condition {
-            Condition::Header(name, _) => Some(name.as_str()),
-            Condition::UserAgent(_) => Some(USER_AGENT),
-            _ => None,
-        })
-    }
-
     pub(super) fn holds(&self, inquiry: &Inquiry<'_>) -> Holds {
         self.conditions.iter().map(|condition| condition.holds(inquiry)).min().unwrap_or(Holds::Yes)
     }
@@ -134,7 +123,7 @@ impl Condition {
             }
             Self::VerifiedBot(wanted) => client.verified_bot == Some(*wanted),
             Self::UserAgent(any) => {
-                let agent = inquiry.headers.get(USER_AGENT);
+                let agent = inquiry.headers.get("User-Agent");
                 agent.is_some_and(|agent| any.iter().any(|wildcard| wildcard.covers_in_any_case(&agent)))
             }
             Self::Header(name, values) => return values.in_header(inquiry.headers, name),
