@@ -173,7 +173,7 @@ proptest! {
                         }
                         _ => None,
                     };
-                    let reply = tell(&mut known, Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited, ended: false }, now);
+                    let reply = tell(&mut known, Command::Charge { hold, served: served(&what), amount: amount.into(), deposited, ended: false }, now);
                     if let Reply::Charged(receipt) = &reply {
                         prop_assert!(share <= 100 || amount <= price, "{reply:?}");
                         prop_assert!(amount <= price);
@@ -332,9 +332,9 @@ fn opened() -> (Option<Account>, u32) {
 }
 
 /// What the holder of a request says when the origin has answered.
-fn served(presentation: &Presentation) -> Served {
+fn served(presentation: &Presentation) -> Box<Served> {
     let Presentation { max, signature, price, request, quoted, .. } = presentation.clone();
-    Served { max, signature, price, request, quoted }
+    Box::new(Served { max, signature, price, request, quoted })
 }
 
 fn charged(known: &mut Option<Account>, hold: u32, amount: u64, at: u64) {
@@ -342,7 +342,7 @@ fn charged(known: &mut Option<Account>, hold: u32, amount: u64, at: u64) {
     let what = voucher(number(serving.max), amount, &serving.request, None);
     let reply = tell(
         known,
-        Command::Charge { hold, served: Box::new(served(&what)), amount: amount.into(), deposited: None, ended: false },
+        Command::Charge { hold, served: served(&what), amount: amount.into(), deposited: None, ended: false },
         at,
     );
     assert!(matches!(reply, Reply::Charged(_)), "{reply:?}");
@@ -355,7 +355,7 @@ fn what_is_owed_by_voucher_is_not_given_where_the_same_document_asks_for_more() 
         [(11, "v1", false), (11, "v2", true), (11, "", true), (10, "v1", true), (9, "v1", true)]
     {
         let (mut known, hold) = opened();
-        let served = Box::new(served(&of(10, "v1")));
+        let served = served(&of(10, "v1"));
         let charge = Command::Charge { hold, served, amount: 10_u64.into(), deposited: None, ended: false };
         assert!(matches!(tell(&mut known, charge, 1002), Reply::Charged(_)));
         tell(&mut known, Command::Delivered { hold, whole: false }, 1003);
@@ -416,7 +416,7 @@ fn a_charge_buys_its_content_again_ten_times_and_an_answer_that_has_ended_is_not
     assert!(spent(&mut known));
     // Metered: charged when it had ended.
     let (mut known, hold) = opened();
-    let served = Box::new(served(&voucher(10, 10, "a", None)));
+    let served = served(&voucher(10, 10, "a", None));
     let charge = Command::Charge { hold, served, amount: 10.into(), deposited: None, ended: true };
     assert!(matches!(tell(&mut known, charge, 1001), Reply::Charged(_)));
     tell(&mut known, Command::Delivered { hold, whole: false }, 1001);
@@ -491,7 +491,7 @@ fn another_request_of_a_busy_channel_is_refused_and_the_same_voucher_is_good_aft
     // The one who had it before cannot charge any more.
     let late = |max, request| Command::Charge {
         hold,
-        served: Box::new(served(&voucher(max, 10, request, None))),
+        served: served(&voucher(max, 10, request, None)),
         amount: 10.into(),
         deposited: None,
         ended: false,

@@ -69,7 +69,7 @@ pub enum Command {
         /// Who says so.
         hold: u32,
         /// What it was served for.
-        served: Served,
+        served: Box<Served>,
         /// What is wanted.
         asked: Asked,
         /// The refund that is signed for it: written before anybody has seen it.

@@ -36,7 +36,7 @@ pub fn apply(known: Option<Account>, id: &Hash32, command: Command, now: UnixTim
             charge(account, (hold, *served), (amount, ended), deposited, now)
         }
         (Some(account), Command::Settling { hold, served, asked, refund }) => {
-            settling(account, (hold, served), (asked, refund), now)
+            settling(account, (hold, *served), (asked, refund), now)
         }
         (Some(account), Command::Release { hold, touched }) => release(account, hold, touched),
         (Some(account), Command::Refunded { hold, seen, .. }) => refunded(account, hold, &seen, now),

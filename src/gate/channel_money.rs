@@ -125,7 +125,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         refund: Option<SignedRefund>,
     ) -> Result<(), OurAnswer> {
         let Some(ledger) = self.ledger else { return Err(answer::ledger_down()) };
-        let (hold, served, asked) = (ticket.hold(), crossing.served(), crossing.asked());
+        let (hold, served, asked) = (ticket.hold(), Box::new(crossing.served()), crossing.asked());
         let settling = Command::Settling { hold, served, asked, refund };
         match ledger.channel(&crossing.object, settling).await {
             Ok(Reply::Done) => Ok(()),
