@@ -50,15 +50,14 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
         }
         let (now, table) = (self.host.now(), visit.table);
         let before = || challenge.honoured(self.prices, inquiry, payload, now);
+        let crossing = |checked| Crossing::of(payload, checked, challenge, visit, self.prices.version());
         let find =
             |offers: &[PaymentRequirements]| candidates(offers, payload).find(|offer| is_by_channel(offer)).cloned();
         let Some(offer) = find(offers).or_else(|| find(&before())) else {
             // Its price has changed; what it was charged for may still be owed.
             let terms = PaymentRequirements::from_v2(payload.get("accepted")?.clone()).ok()?;
             let checked = batch_settlement::recall(payload, &terms)?;
-            return self
-                .recall_crossing(Crossing::of(payload, checked, challenge, visit, self.prices.version()), origin)
-                .await;
+            return self.recall_crossing(crossing(checked), origin).await;
         };
         let refused = |refusal: &Refusal| Some(challenge.refused(refusal, X402Version::V2).into());
         if check_echo(challenge.extensions(), payload.get("extensions")).is_err() {
@@ -73,14 +72,7 @@ impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
             },
         };
         Some(match self.can_claim(&offer, table).await {
-            Some(true) => {
-                self.cross(
-                    Crossing::of(payload, checked, challenge, visit, self.prices.version()),
-                    late.as_ref(),
-                    origin,
-                )
-                .await
-            }
+            Some(true) => self.cross(crossing(checked), late.as_ref(), origin).await,
             Some(false) => return refused(&Refusal::Channel(ChannelFlaw::ReceiverAuthorizerMismatch)),
             None => answer::terms_unknown().into(),
         })

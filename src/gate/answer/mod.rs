@@ -48,13 +48,6 @@ pub struct OurAnswer {
     pub body: String,
 }
 
-impl OurAnswer {
-    /// Whether it says that the payment is no good.
-    pub const fn is_the_payers_fault(&self) -> bool {
-        matches!(self.status, PAYMENT_REQUIRED | PRECONDITION_FAILED)
-    }
-}
-
 impl<A> From<OurAnswer> for Answer<A> {
     fn from(answer: OurAnswer) -> Self {
         Self::Ours(answer)
