@@ -57,7 +57,7 @@ fn presentation(request: u8) -> Presentation {
         request: request.to_string(),
         sale: Sale::default(),
         quoted: String::new(),
-        is_enough: true,
+        is_dearer: false,
         valid_until: 300,
         wish: Wish::VerifyFirst,
         max_unsettled: 2,
@@ -289,13 +289,13 @@ fn what_is_owed_is_not_given_where_the_same_document_asks_for_more() {
     let mut settled = settled_at(0);
     settled[0].1 = Command::Present(Box::new(paid.clone()));
     let gone = (1, Command::Delivered { hold: 1, whole: false });
-    let again = |quoted: &str, is_enough| {
-        let known_only = Presentation { quoted: quoted.to_owned(), is_enough, known_only: true, ..paid.clone() };
+    let again = |quoted: &str, is_dearer| {
+        let known_only = Presentation { quoted: quoted.to_owned(), is_dearer, known_only: true, ..paid.clone() };
         story(&and(settled.clone(), &[gone.clone(), (2, Command::Present(Box::new(known_only)))]))
     };
-    assert_eq!(again("v1", false), Reply::Elsewhere);
-    for (quoted, is_enough) in [("v1", true), ("v2", false), ("", false)] {
-        assert_eq!(again(quoted, is_enough), owed(2), "{quoted} {is_enough}");
+    assert_eq!(again("v1", true), Reply::Elsewhere);
+    for (quoted, is_dearer) in [("v1", false), ("v2", true), ("", true)] {
+        assert_eq!(again(quoted, is_dearer), owed(2), "{quoted} {is_dearer}");
     }
 }
 

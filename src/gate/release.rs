@@ -8,8 +8,8 @@ use crate::{
 use super::{Gate, Ticket};
 
 impl<F: Fetch, H: Clock + Journal, L: Ledger, N: Counter> Gate<'_, F, H, L, N> {
-    /// Nothing is charged, since the origin failed. The payer of a payment that was verified is not to blame, and the run
-    /// `is_forgiven`; else it counts, since one without funds could ask for nothing but errors.
+    /// Nothing was charged, and the origin's run `is_forgiven` where the payment was verified and the origin failed, or was
+    /// not asked at all. Else it counts: a payer without funds could ask for nothing but errors.
     pub(super) async fn unpaid<T>(&self, ticket: Option<&Ticket>, is_forgiven: bool, answer: T) -> T {
         if !is_forgiven {
             return self.release(ticket, answer).await;

@@ -18,10 +18,10 @@ pub struct Presentation {
     /// As in [`super::Payment`].
     #[serde(default)]
     pub quoted: String,
-    /// Whether what was signed pays the request by the prices of now. It need not where it is owed: a price may have
-    /// changed since, but the same document may not ask for more.
-    #[serde(default = "yes")]
-    pub is_enough: bool,
+    /// Whether the prices of now ask for more than was signed. They may where it is owed, if a price has changed since;
+    /// but not by the document that quoted it.
+    #[serde(default)]
+    pub is_dearer: bool,
     /// Last second at which the authorization can be settled.
     pub valid_until: u64,
     /// What may come first: `/verify` or the origin.
@@ -34,10 +34,6 @@ pub struct Presentation {
     pub verify_seconds: u64,
     /// Only a payment the ledger knows counts: its own terms have changed or its time is over.
     pub known_only: bool,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 /// What the ledger is told. Each is applied whole or not at all.

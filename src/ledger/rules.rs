@@ -189,7 +189,7 @@ fn present(known: Option<Payment>, new: Presentation, now: UnixTime) -> (Option<
         State::Settled if leased => (Some(payment), busy),
         State::Settled if payment.request != new.request => (Some(payment), Reply::Elsewhere),
         // The same document asks for more: by another rule, the same URL is sold dearer.
-        State::Settled if !new.is_enough && !new.quoted.is_empty() && payment.quoted == new.quoted => {
+        State::Settled if new.is_dearer && !new.quoted.is_empty() && payment.quoted == new.quoted => {
             (Some(payment), Reply::Elsewhere)
         }
         State::Settled => match payment.receipt.clone() {

@@ -100,16 +100,19 @@ where
                 Ok(reply)
             }
             Command::Forgive { .. } | Command::Close { .. } => {
-                let failed = matches!(command, Command::Forgive { .. });
-                let closes_settled =
-                    matches!(&command, Command::Close { outcome, .. } if matches!(**outcome, Outcome::Settled(_)));
-                // Nothing was used: what that may cost was set aside.
-                let unused = closes_settled && self.store.load(nonce)?.is_some_and(|payment| payment.set_aside);
+                let is_forgiven = match &command {
+                    // Nothing was used of what was set aside.
+                    Command::Close { outcome, .. } => {
+                        matches!(**outcome, Outcome::Settled(_))
+                            && self.store.load(nonce)?.is_some_and(|payment| payment.set_aside)
+                    }
+                    _ => true,
+                };
                 let reply = self.apply(nonce, command)?;
                 if reply == Reply::Done {
                     self.return_unused(nonce)?;
                 }
-                if (failed || unused) && reply == Reply::Done && self.was_unverified(nonce)? {
+                if is_forgiven && reply == Reply::Done && self.was_unverified(nonce)? {
                     self.store.keep_standing(&self.store.standing()?.forgiven(self.host.now()))?;
                 }
                 Ok(reply)
